@@ -1,0 +1,54 @@
+/** Stable codes of everything rvos throws on purpose; the message says what and where, the hint says the remedy. */
+export type RvosErrorCode =
+  | 'BAD_ARGUMENT'
+  | 'NOT_FOUND'
+  | 'NOT_A_VIDEO'
+  | 'NO_FRAMES'
+  | 'BAD_FRAME_SIZE'
+  | 'BAD_SENTENCE'
+  | 'BAD_CHECKPOINT'
+  | 'BAD_MODEL_FOLDER'
+  | 'BAD_TENSOR_FILE'
+  | 'OUTPUT_EXISTS'
+  | 'OUTPUT_NOT_WRITABLE'
+  | 'DISK_FULL'
+  | 'FFMPEG_MISSING'
+  | 'FFMPEG_FAILED'
+  | 'OPENCV_MISSING'
+  | 'DOWNLOAD_FAILED'
+  | 'ADDON_MISSING'
+  | 'BACKEND_UNAVAILABLE'
+  | 'BACKEND_FAILED'
+  | 'ENGINE_MISSING'
+  | 'OUT_OF_MEMORY'
+  | 'LIMIT_EXCEEDED'
+  | 'ABORTED';
+
+/** The one error class of the package. `message` is one line; `hint` is the remedy, one line. */
+export class RvosError extends Error {
+  override readonly name = 'RvosError';
+
+  constructor(
+    readonly code: RvosErrorCode,
+    message: string,
+    readonly hint: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** What the command line prints for any thrown value: one line, remedy included where there is one. */
+export function describeError(error: unknown): string {
+  if (error instanceof RvosError) return `${error.message}. ${error.hint}`.replace(/\s+/g, ' ');
+  return error instanceof Error ? error.message.replace(/\s+/g, ' ') : String(error);
+}
+
+/** The error for an aborted operation; thrown wherever an `AbortSignal` has fired. */
+export function abortError(signal?: AbortSignal): RvosError {
+  return new RvosError('ABORTED', 'interrupted', 'Partial output was removed.', { cause: signal?.reason });
+}
+
+export function throwIfAborted(signal?: AbortSignal): void {
+  if (signal?.aborted) throw abortError(signal);
+}

@@ -1,0 +1,65 @@
+/** The whole contract of `rvos_core.node`: the CPU core. All functions check sizes and throw TypeError/RangeError; the
+ * async ones run on libuv's thread pool, hold references to their buffers until done, and never touch JavaScript meanwhile. */
+export interface CoreAddon {
+  readonly version: string;
+  /** uint8 [H,W,3] → uint8 [h,w,3]; bilinear, antialias as torchvision's, float32 arithmetic, round half to even. */
+  resize(job: {
+    source: Uint8Array;
+    height: number;
+    width: number;
+    target: Uint8Array;
+    targetHeight: number;
+    targetWidth: number;
+    antialias: boolean;
+  }): Promise<void>;
+  /** uint8 [T,h,w,3] → float32 [T,3,h,w]: (x/255 − mean)/std. */
+  normalise(job: {
+    source: Uint8Array;
+    frames: number;
+    height: number;
+    width: number;
+    mean: readonly number[];
+    std: readonly number[];
+    target: Float32Array;
+  }): Promise<void>;
+  /**
+   * kernels float32 [T,K], features float32 [T,K,fh,fw] → T bit-packed masks of H×W, one after another (each
+   * ceil(H·W/8) bytes): kernel · features, bilinear to the padded size, > 0, crop to the resized size, nearest to H×W.
+   */
+  maskHead(job: {
+    kernels: Float32Array;
+    features: Float32Array;
+    frames: number;
+    kernelSize: number;
+    featureHeight: number;
+    featureWidth: number;
+    paddedHeight: number;
+    paddedWidth: number;
+    resizedHeight: number;
+    resizedWidth: number;
+    height: number;
+    width: number;
+    target: Uint8Array;
+  }): Promise<void>;
+  /** COCO's compressed run-length string (column-major) of a bit-packed row-major mask. */
+  rleEncode(bits: Uint8Array, height: number, width: number): string;
+  /** The reverse; throws on a malformed or too long string. */
+  rleDecode(counts: string, height: number, width: number): Uint8Array;
+  /** Pixels set, bounding box [x, y, width, height] (all 0 when empty). */
+  maskStatistics(bits: Uint8Array, height: number, width: number): { area: number; box: [number, number, number, number] };
+  /** Intersection and union in pixels of two masks of one size. */
+  maskOverlap(a: Uint8Array, b: Uint8Array): { intersection: number; union: number };
+  /**
+   * Paints masks over a copy of the frame: for each sentence in turn img = color·(alpha·m) + img·(1−alpha·m) in float,
+   * ×255 truncated to uint8 (model-spec §8.3). Colours are uint8 RGB triples, one a mask.
+   */
+  overlay(job: {
+    source: Uint8Array;
+    height: number;
+    width: number;
+    masks: readonly Uint8Array[];
+    colors: Uint8Array;
+    alpha: number;
+    target: Uint8Array;
+  }): Promise<void>;
+}

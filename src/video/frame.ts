@@ -1,0 +1,43 @@
+/** One decoded frame. */
+export interface RgbFrame {
+  readonly width: number;
+  readonly height: number;
+  /** RGB, row-major, uint8 [height, width, 3], no padding between rows. */
+  readonly data: Uint8Array;
+  /** Seconds: presentation time minus the file's first video presentation time. */
+  readonly time: number;
+}
+
+/** What is known of a video before its frames are decoded. */
+export interface VideoInfo {
+  /** Path or name the video came from, for messages. */
+  readonly source: string;
+  /** Size of decoded frames in pixels, rotation applied. */
+  readonly width: number;
+  readonly height: number;
+  /** Average frames per second; null where the container does not say. */
+  readonly frameRate: number | null;
+  /** Seconds; null where unknown (a pipe). */
+  readonly duration: number | null;
+  readonly hasAudio: boolean;
+}
+
+/** Decodes a video frame by frame; frames come in presentation order and every frame is decoded once. */
+export interface VideoReader extends AsyncDisposable {
+  readonly info: VideoInfo;
+  /** Messages for the user that are not failures, such as a truncated file; complete when `frames()` has ended. */
+  readonly warnings: readonly string[];
+  /** May be called once. Only frames with start ≤ time < end are yielded. Throws `RvosError` (NO_FRAMES, NOT_A_VIDEO, ABORTED …). */
+  frames(): AsyncIterable<RgbFrame>;
+  /** Ends the decoder process and removes temporary files; safe to call twice. */
+  close(): Promise<void>;
+}
+
+export interface OpenVideoOptions {
+  /** Seconds, relative to the first frame. */
+  readonly start?: number;
+  readonly end?: number;
+  readonly decoder?: 'ffmpeg' | 'opencv';
+  readonly threads?: number;
+  readonly signal?: AbortSignal;
+}
