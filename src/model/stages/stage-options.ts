@@ -1,0 +1,46 @@
+import type { Architecture, Precision } from '../architecture.js';
+import type { GraphOptions } from '../onnx/graph-builder.js';
+import { weightOffsets } from '../weight-layout.js';
+
+/**
+ * What a graph is written for. `onnxruntime`: exact in the number of frames, attention as the opset-23 operator over
+ * chunks, so that memory stays small. `tensorrt`: the primitive form (opset ≤ 20) over a whole batch, in which one
+ * graph serves every clip length up to its own by `frame_count`.
+ */
+export type Target = 'onnxruntime' | 'tensorrt';
+
+export interface StageOptions {
+  readonly architecture: Architecture;
+  readonly target: Target;
+  /** How `weights.bin` stores floats. */
+  readonly stored: Precision;
+  /** What matrix products compute in; default FP32. */
+  readonly compute?: Precision;
+}
+
+/** Size of the network's input: frames and pixels. */
+export interface ClipSize {
+  readonly frames: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+export function graphOptions(name: string, options: StageOptions): GraphOptions {
+  return {
+    name,
+    opset: options.target === 'onnxruntime' ? 23 : 20,
+    stored: options.stored,
+    compute: options.compute ?? 'fp32',
+    weights: weightOffsets(options.architecture, options.stored).entries,
+  };
+}
+
+/** Height and width of feature level i: stride 4·2^i, rounded up at each step (model-spec §2). */
+export function levelSizes(height: number, width: number, levels = 3): [number, number][] {
+  const sizes: [number, number][] = [[Math.ceil(height / 4), Math.ceil(width / 4)]];
+  while (sizes.length < levels) {
+    const [h, w] = sizes.at(-1)!;
+    sizes.push([Math.ceil(h / 2), Math.ceil(w / 2)]);
+  }
+  return sizes;
+}
