@@ -16,7 +16,7 @@ ROTATABLE = ("square", "triangle", "star", "cross", "heart")
 MOTIONS = ("still", "left", "right", "up", "down", "rotating", "growing", "shrinking")
 DIRECTION = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 SPEED = {"x": (0.010, 0.022), "y": (0.008, 0.014)}  # per frame
-LENGTH = 30  # frames for which a scene is laid out
+LENGTH = 30  # frames for which a scene is laid out, unless told otherwise
 
 
 @dataclass
@@ -28,9 +28,9 @@ class Thing:
     rgb: np.ndarray  # [3]
     radius: float
     angle: float
-    path: np.ndarray = field(default=None)  # [LENGTH,2] centre (x,y)
-    radii: np.ndarray = field(default=None)  # [LENGTH]
-    angles: np.ndarray = field(default=None)  # [LENGTH]
+    path: np.ndarray = field(default=None)  # [length,2] centre (x,y)
+    radii: np.ndarray = field(default=None)  # [length]
+    angles: np.ndarray = field(default=None)  # [length]
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Scene:
     seed: int
 
 
-def _thing(rng, shape, color, still, spin):
+def _thing(rng, shape, color, still, spin, length):
     motion = "still" if still else MOTIONS[rng.choice(len(MOTIONS), p=(.2, .15, .15, .125, .125, .1, .075, .075))]
     if motion == "rotating" and shape not in ROTATABLE:
         motion = "still"
@@ -50,14 +50,14 @@ def _thing(rng, shape, color, still, spin):
     radius = rng.uniform(*SIZES[size])
     rgb = np.clip(np.array(COLORS[color]) * rng.uniform(0.88, 1.08) + rng.uniform(-14, 14, 3), 0, 255)
     angle = rng.uniform(-0.3, 0.3) if not spin else rng.uniform(0, 2 * np.pi)
-    t = np.arange(LENGTH) - (LENGTH - 1) / 2
+    t = np.arange(length) - (length - 1) / 2
     thing = Thing(shape, color, size, motion, rgb, radius, angle)
-    thing.radii, thing.angles = np.full(LENGTH, radius), np.full(LENGTH, angle)
+    thing.radii, thing.angles = np.full(length, radius), np.full(length, angle)
     if motion == "rotating":
         thing.angles = angle + t * rng.uniform(0.12, 0.25) * rng.choice((-1, 1))
     if motion in ("growing", "shrinking"):
         end = rng.uniform(1.9, 2.3)
-        ramp = np.linspace(0, 1, LENGTH)
+        ramp = np.linspace(0, 1, length)
         thing.radii = rng.uniform(0.10, 0.115) * end ** (ramp if motion == "growing" else 1 - ramp)
         thing.radius, thing.size = thing.radii.max(), ""
     return thing
@@ -65,10 +65,11 @@ def _thing(rng, shape, color, still, spin):
 
 def _path(rng, thing, aspect):
     """A random place for the thing's whole path within the picture."""
-    t = np.arange(LENGTH) - (LENGTH - 1) / 2
+    length = len(thing.radii)
+    t = np.arange(length) - (length - 1) / 2
     dx, dy = DIRECTION.get(thing.motion, (0, 0))
     speed = rng.uniform(*SPEED["x" if dx else "y"])
-    half = speed * (LENGTH - 1) / 2
+    half = speed * (length - 1) / 2
     margin = thing.radius * 1.02
 
     def centre(extent, reach):
@@ -104,7 +105,7 @@ def _contrast(rgb, background):
     return min(np.abs(rgb - background["a"]).max(), np.abs(rgb - background["b"]).max())
 
 
-def make_scene(seed, aspect=1.5, counts=(0.12, 0.28, 0.35, 0.25), still=False):
+def make_scene(seed, aspect=1.5, counts=(0.12, 0.28, 0.35, 0.25), still=False, length=LENGTH):
     """A scene from a seed. counts: shares of scenes with 1, 2, … objects. still: nothing moves (single frames)."""
     rng = np.random.default_rng(seed)
     background = _background(rng)
@@ -117,7 +118,8 @@ def make_scene(seed, aspect=1.5, counts=(0.12, 0.28, 0.35, 0.25), still=False):
         if things and rng.random() < 0.55:  # look-alikes: only part of the description tells them apart
             twin = things[rng.integers(len(things))]
             shape, color = (twin.shape, color) if rng.random() < 0.5 else (shape, twin.color)
-        thing = _thing(rng, shape, color, still, spin=shape in ROTATABLE and rng.random() < 0.25)
+        thing = _thing(rng, shape, color, still, spin=shape in ROTATABLE and rng.random() < 0.25,
+                       length=length)
         if _contrast(thing.rgb, background) < 45:
             continue
         best = None
@@ -133,7 +135,7 @@ def make_scene(seed, aspect=1.5, counts=(0.12, 0.28, 0.35, 0.25), still=False):
         thing.path = best[1]
         things.append(thing)
     if not things:
-        return make_scene(seed + (1 << 40), aspect, counts, still)
+        return make_scene(seed + (1 << 40), aspect, counts, still, length)
     order = rng.permutation(len(things))
     noise = rng.uniform(0, 7) if rng.random() < 0.6 else 0.0
     return Scene(aspect, [things[i] for i in order], background, noise, int(rng.integers(1 << 31)))
