@@ -46,7 +46,11 @@ export interface CoreAddon {
   /** The reverse; throws on a malformed or too long string. */
   rleDecode(counts: string, height: number, width: number): Uint8Array;
   /** Pixels set, bounding box [x, y, width, height] (all 0 when empty). */
-  maskStatistics(bits: Uint8Array, height: number, width: number): { area: number; box: [number, number, number, number] };
+  maskStatistics(
+    bits: Uint8Array,
+    height: number,
+    width: number,
+  ): { area: number; box: [number, number, number, number] };
   /** Intersection and union in pixels of two masks of one size. */
   maskOverlap(a: Uint8Array, b: Uint8Array): { intersection: number; union: number };
   /**

@@ -1,0 +1,28 @@
+// What a header of per-pixel functors needs so that the same lines compile for the host and, in a .cu file, for the
+// device. Nothing here depends on a platform: little-endian 64-bit hosts with IEEE-754 floats are assumed.
+//
+// Every kernel is built with float contraction off (-ffp-contract=off; nvcc: --fmad=false), because a fused
+// multiply-add rounds once where the reference rounds twice.
+#pragma once
+
+#if defined(__CUDACC__)
+#define RVOS_HOST_DEVICE __host__ __device__ __forceinline__
+#else
+#define RVOS_HOST_DEVICE inline
+#endif
+
+// Hot loops over rows are compiled twice, for the portable baseline and for AVX2, and chosen when the addon loads.
+// Both versions give equal bits: contraction is off and every loop adds in the same order.
+#if defined(RVOS_USE_TARGET_CLONES)
+#define RVOS_MULTIVERSION __attribute__((target_clones("default", "avx2")))
+#else
+#define RVOS_MULTIVERSION
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define RVOS_RESTRICT __restrict__
+#elif defined(_MSC_VER)
+#define RVOS_RESTRICT __restrict
+#else
+#define RVOS_RESTRICT
+#endif
