@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { link, lstat, mkdir, open, readdir, realpath, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { RvosError } from '../errors.js';
 import { toOutputError } from './output-error.js';
+import { removeAtExit } from './remove-at-exit.js';
 
 /**
  * Output that appears under its name only when it is complete: written to `.name.<pid>.<random>.partial` in the same
@@ -33,27 +33,6 @@ export interface AtomicFolderOptions {
    * if it holds nothing else, so that `--force` with a wrong path never deletes a user's files.
    */
   readonly owned: (name: string) => boolean;
-}
-
-const unfinished = new Set<string>();
-let exitHookInstalled = false;
-
-function removeLeftovers(): void {
-  for (const path of unfinished) {
-    try {
-      rmSync(path, { recursive: true, force: true });
-    } catch {
-      // The process is ending: there is nobody to tell.
-    }
-  }
-}
-
-function track(path: string): void {
-  if (!exitHookInstalled) {
-    process.on('exit', removeLeftovers);
-    exitHookInstalled = true;
-  }
-  unfinished.add(path);
 }
 
 /** A name beside `target` that listings hide; long names are cut so that the suffix still fits into 255 bytes. */
@@ -101,13 +80,14 @@ async function locate(target: string): Promise<{ path: string; existing: 'nothin
 
 abstract class TemporaryOutput implements AtomicOutput {
   #state: 'open' | 'finished' | 'aborted' = 'open';
+  readonly #forget: () => void;
 
   protected constructor(
     readonly target: string,
     protected readonly path: string,
     readonly temporaryPath: string,
   ) {
-    track(temporaryPath);
+    this.#forget = removeAtExit(temporaryPath);
   }
 
   protected abstract publish(): Promise<void>;
@@ -118,7 +98,7 @@ abstract class TemporaryOutput implements AtomicOutput {
     try {
       await this.publish();
       this.#state = 'finished';
-      unfinished.delete(this.temporaryPath);
+      this.#forget();
     } catch (error) {
       await this.abort();
       throw toOutputError(error, this.target);
@@ -129,7 +109,7 @@ abstract class TemporaryOutput implements AtomicOutput {
     if (this.#state !== 'open') return;
     this.#state = 'aborted';
     await rm(this.temporaryPath, { recursive: true, force: true });
-    unfinished.delete(this.temporaryPath);
+    this.#forget();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -29,6 +29,11 @@ export interface VideoReader extends AsyncDisposable {
   readonly warnings: readonly string[];
   /** May be called once. Only frames with start ≤ time < end are yielded. Throws `RvosError` (NO_FRAMES, NOT_A_VIDEO, ABORTED …). */
   frames(): AsyncIterable<RgbFrame>;
+  /**
+   * Optional: gives a frame's buffer back, to be reused for a later frame. The frame must not be read from then on. It
+   * keeps memory flat and spares page faults; frames that are never given back are left to the garbage collector.
+   */
+  release?(frame: RgbFrame): void;
   /** Ends the decoder process and removes temporary files; safe to call twice. */
   close(): Promise<void>;
 }
@@ -40,4 +45,8 @@ export interface OpenVideoOptions {
   readonly decoder?: 'ffmpeg' | 'opencv';
   readonly threads?: number;
   readonly signal?: AbortSignal;
+  /** Frames per second of a folder of images; default 25. Other inputs bring their own times. */
+  readonly imageFrameRate?: number;
+  /** Limits for a URL, which is downloaded to a temporary file first; see `download.ts` for the defaults. */
+  readonly download?: { readonly maxBytes?: number; readonly timeoutSeconds?: number };
 }

@@ -1,0 +1,101 @@
+/** Complaints that say nothing about whether frames were lost. */
+const harmless = [
+  'non monotonically increasing dts',
+  'non-monotonous dts',
+  'non-monotonic dts',
+  'unref short failure',
+  'co located pocs unavailable',
+  'number of reference frames',
+];
+
+/** Lines that follow a more telling one. */
+const uninformative = [
+  'conversion failed',
+  'nothing was written into output file',
+  'error opening input file',
+  'error opening output file',
+  'error initializing output stream',
+  'error while decoding stream',
+  'error submitting packet to decoder',
+  'task finished with error code',
+  'terminating thread with return code',
+  'could not write header',
+  'error writing trailer',
+  'error muxing a packet',
+  'av_interleaved_write_frame',
+  'exiting with exit code',
+];
+
+const keptErrors = 16;
+const keptStreams = 32;
+const longestLine = 1000;
+
+/** Reads ffmpeg's standard error (`-loglevel level+info`), keeping a bounded part: its input's streams and last errors. */
+export class FfmpegLog {
+  /** Lines that describe streams of the input, such as `Stream #0:0: Video: h264, …, 25 fps`. */
+  readonly streams: string[] = [];
+  readonly #errors: string[] = [];
+  #errorCount = 0;
+  #rest = '';
+  #input = true;
+
+  push(text: string): void {
+    const lines = (this.#rest + text).split(/[\r\n]+/);
+    this.#rest = lines.pop()!.slice(0, longestLine);
+    for (const line of lines) this.#line(line.slice(0, longestLine));
+  }
+
+  #line(line: string): void {
+    if (/^\[info\] Output #/.test(line)) this.#input = false;
+    if (this.#input && /Stream #0:\d+/.test(line) && this.streams.length < keptStreams) this.streams.push(line);
+    const error = /^(?:\[[^\]]* @ [^\]]*\] )*\[(?:error|fatal|panic)\] (.*)$/.exec(line)?.[1];
+    if (error === undefined || matches(error, harmless)) return;
+    this.#errorCount++;
+    this.#errors.push(printable(error));
+    if (this.#errors.length > keptErrors) this.#errors.splice(1, 1); // the first one often names the cause
+  }
+
+  get hasAudio(): boolean {
+    return this.streams.some((line) => / Audio: /.test(line));
+  }
+
+  get hasVideo(): boolean {
+    return this.streams.some((line) => / Video: /.test(line) && !line.includes('(attached pic)'));
+  }
+
+  /** Frames per second as printed, common fractions restored; null where not printed. */
+  get frameRate(): number | null {
+    const printed = this.streams.map((line) => / ([\d.]+)(k?) fps\b/.exec(line)).find((match) => match !== null);
+    if (!printed) return null;
+    const rate = Number(printed[1]) * (printed[2] === 'k' ? 1000 : 1);
+    const fraction = (Math.round(rate) * 1000) / 1001;
+    if (Math.abs(rate - fraction) < 0.006) return fraction;
+    return rate > 0 ? rate : null;
+  }
+
+  get errorCount(): number {
+    return this.#errorCount;
+  }
+
+  has(text: string): boolean {
+    return this.#errors.some((error) => error.toLowerCase().includes(text.toLowerCase()));
+  }
+
+  /** The most telling error, one line, without ffmpeg's addresses; null if there was none. */
+  get summary(): string | null {
+    const telling = this.#errors.filter((error) => !matches(error, uninformative));
+    const line = telling.at(-1) ?? this.#errors.at(-1);
+    return line === undefined ? null : line.length > 200 ? `${line.slice(0, 200)}…` : line;
+  }
+}
+
+function matches(line: string, parts: readonly string[]): boolean {
+  const lower = line.toLowerCase();
+  return parts.some((part) => lower.includes(part));
+}
+
+/** Names inside a file are not trusted: control characters would reach the user's terminal. */
+function printable(line: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
+  return line.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?').trim();
+}
