@@ -1,6 +1,10 @@
 import { z } from 'zod';
 
-const positive = z.number().int().positive().max(1 << 20);
+const positive = z
+  .number()
+  .int()
+  .positive()
+  .max(1 << 20);
 
 /**
  * Hyper-parameters of one MTTR network, as `config.json` states them (model-spec §0).
@@ -10,8 +14,16 @@ const positive = z.number().int().positive().max(1 << 20);
 export const architectureSchema = z.object({
   swin: z.object({
     embed_dim: positive,
-    depths: z.array(positive).min(3).max(4).transform((d) => d.slice(0, 3)),
-    num_heads: z.array(positive).min(3).max(4).transform((d) => d.slice(0, 3)),
+    depths: z
+      .array(positive)
+      .min(3)
+      .max(4)
+      .transform((d) => d.slice(0, 3)),
+    num_heads: z
+      .array(positive)
+      .min(3)
+      .max(4)
+      .transform((d) => d.slice(0, 3)),
     window_size: z.tuple([positive, positive, positive]).default([8, 7, 7]),
     patch_size: z.tuple([z.literal(1), z.literal(4), z.literal(4)]).default([1, 4, 4]),
   }),

@@ -1,0 +1,154 @@
+import { constants } from 'node:fs';
+import { copyFile, link, lstat, mkdir, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { RvosError } from '../errors.js';
+import { writeFileAtomic } from '../files/atomic-output.js';
+import { sha256, sha256OfFile } from '../files/digest.js';
+import { toOutputError } from '../files/output-error.js';
+import type { StageName } from './architecture.js';
+import { weightsFile } from './model-description.js';
+import type { ClipSize } from './stages/stage-options.js';
+
+/** Makes the graph of a stage; the text encoder's does not depend on the clip's size. */
+export type BuildGraph = (stage: StageName, clip?: ClipSize) => Uint8Array;
+
+/** The weights that the graphs of a store refer to. */
+export interface StoredWeights {
+  /** Folder that holds `weights.bin`. */
+  readonly folder: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/**
+ * ONNX graphs as files beside the `weights.bin` they refer to. A graph's name carries a hash of its contents, and a
+ * file found under that name is compared before it is used: stale, damaged or foreign graphs are never run. ONNX Runtime
+ * refuses weights outside a graph's folder and symbolic links, so where the model's folder cannot be written to, graphs
+ * go to a cache folder that holds a hard link to the weights, or else a copy.
+ */
+export class GraphStore {
+  readonly #paths = new Map<string, Promise<string>>();
+  #cacheFolder: Promise<string> | undefined;
+
+  constructor(
+    private readonly weights: StoredWeights,
+    private readonly build: BuildGraph,
+  ) {}
+
+  /**
+   * Path of a stage's graph, written when it is first asked for.
+   * Throws `RvosError` OUTPUT_NOT_WRITABLE or DISK_FULL if there is no place for it.
+   */
+  path(stage: StageName, clip?: ClipSize): Promise<string> {
+    const key = graphLabel(stage, clip);
+    const known = this.#paths.get(key);
+    if (known) return known;
+    const path = this.#write(stage, clip);
+    this.#paths.set(key, path);
+    // A failure, as of a full disk, may be over the next time.
+    path.catch(() => this.#paths.delete(key));
+    return path;
+  }
+
+  async #write(stage: StageName, clip?: ClipSize): Promise<string> {
+    const bytes = this.build(stage, clip);
+    const name = graphFileName(stage, clip, bytes);
+    if (!(await lstat(join(this.weights.folder, weightsFile))).isSymbolicLink()) {
+      try {
+        return await place(this.weights.folder, name, bytes);
+      } catch (error) {
+        if (!(error instanceof RvosError) || error.code !== 'OUTPUT_NOT_WRITABLE') throw error;
+      }
+    }
+    this.#cacheFolder ??= prepareCacheFolder(this.weights);
+    try {
+      return await place(await this.#cacheFolder, name, bytes);
+    } catch (error) {
+      this.#cacheFolder = undefined;
+      throw error;
+    }
+  }
+}
+
+/** `backbone-T24-360x640`, `text-encoder`. */
+function graphLabel(stage: StageName, clip?: ClipSize): string {
+  return clip ? `${stage}-T${clip.frames}-${clip.height}x${clip.width}` : stage;
+}
+
+/** The same graph has the same name everywhere. */
+export function graphFileName(stage: StageName, clip: ClipSize | undefined, bytes: Uint8Array): string {
+  return `${graphLabel(stage, clip)}-${sha256(bytes).slice(0, 8)}.onnx`;
+}
+
+export function isGraphFileName(name: string): boolean {
+  return /^(backbone|text-encoder|transformer)[A-Za-z0-9-]*-[0-9a-f]{8}\.onnx$/.test(name);
+}
+
+/** Writes the file unless it is there with just these bytes. */
+async function place(folder: string, name: string, bytes: Uint8Array): Promise<string> {
+  const path = join(folder, name);
+  const found = await readFile(path).catch(() => undefined);
+  // Somebody else may write the same file at the same moment: then both rename the same bytes into place.
+  if (!found?.equals(bytes)) await writeFileAtomic(path, bytes, { force: true });
+  return path;
+}
+
+/** `$XDG_CACHE_HOME/rvos/graphs/<SHA-256 of the weights>`, with verified weights in it. */
+async function prepareCacheFolder(weights: StoredWeights): Promise<string> {
+  const root = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  const folder = join(root, 'rvos', 'graphs', weights.sha256);
+  const target = join(folder, weightsFile);
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const source = await realpath(join(weights.folder, weightsFile));
+    if (!(await isSameFile(source, target)) && !(await holds(target, weights))) await bring(source, target, weights);
+  } catch (error) {
+    throw cacheError(error, folder);
+  }
+  return folder;
+}
+
+async function bring(source: string, target: string, weights: StoredWeights): Promise<void> {
+  const temporary = `${target}.${process.pid}.partial`;
+  try {
+    await rm(temporary, { force: true });
+    try {
+      await link(source, temporary);
+    } catch {
+      // Another disk, or a file of another owner.
+      await copyFile(source, temporary, constants.COPYFILE_FICLONE);
+    }
+    if (!(await holds(temporary, weights))) {
+      throw new RvosError(
+        'BAD_MODEL_FOLDER',
+        `${join(weights.folder, weightsFile)} changed while it was in use`,
+        'Open the model again.',
+      );
+    }
+    await rename(temporary, target);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+async function holds(path: string, { bytes, sha256: expected }: StoredWeights): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined);
+  return found?.isFile() === true && found.size === bytes && (await sha256OfFile(path)) === expected;
+}
+
+async function isSameFile(a: string, b: string): Promise<boolean> {
+  const [x, y] = await Promise.all([lstat(a), lstat(b).catch(() => undefined)]);
+  return y?.isFile() === true && x.ino !== 0 && x.ino === y.ino && x.dev === y.dev;
+}
+
+function cacheError(error: unknown, folder: string): unknown {
+  const typed = toOutputError(error, folder);
+  if (!(typed instanceof RvosError) || typed.code !== 'OUTPUT_NOT_WRITABLE') return typed;
+  return new RvosError(
+    'OUTPUT_NOT_WRITABLE',
+    `neither the model folder nor the cache folder ${folder} can be written to`,
+    'Make the model folder writable, or set XDG_CACHE_HOME to a folder that is.',
+    { cause: error },
+  );
+}
