@@ -11,3 +11,8 @@ export interface Mask {
 export function maskByteLength(width: number, height: number): number {
   return Math.ceil((width * height) / 8);
 }
+
+/** A mask of which no pixel is set. */
+export function emptyMask({ width, height }: { readonly width: number; readonly height: number }): Mask {
+  return { width, height, bits: new Uint8Array(maskByteLength(width, height)) };
+}

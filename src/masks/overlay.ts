@@ -32,7 +32,8 @@ export function maskColor(index: number): RgbColor {
 
 /** Hues a golden angle apart, so that neighbours differ most, on three levels of lightness. */
 function spacedColor(index: number): RgbColor {
-  const hue = (index * 137.508) % 360;
+  // The first hue is the one that keeps furthest from the palette.
+  const hue = (350 + index * 137.508) % 360;
   const lightness = [0.5, 0.7, 0.33][index % 3]!;
   const chroma = 0.85 * Math.min(lightness, 1 - lightness);
   const channel = (offset: number): number => {

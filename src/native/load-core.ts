@@ -1,12 +1,10 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { RvosError } from '../errors.js';
 import type { CoreAddon } from './core-addon.js';
-
-/** Root of the package; this module lies two folders below it both in `src/` and in `dist/`. */
-const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 let loaded: CoreAddon | undefined;
 
@@ -15,8 +13,19 @@ let loaded: CoreAddon | undefined;
  * platform (`prebuilds/`). Throws `RvosError` ADDON_MISSING when there is neither, or when it does not load.
  */
 export function loadCore(): CoreAddon {
-  loaded ??= load(packageRoot);
+  loaded ??= load(packageRoot());
   return loaded;
+}
+
+/** The nearest folder above this module whose package.json is this package's: the same from `src/` and from `dist/`. */
+function packageRoot(): string {
+  const here = dirname(fileURLToPath(import.meta.url));
+  for (let folder = here; dirname(folder) !== folder; folder = dirname(folder)) {
+    const file = join(folder, 'package.json');
+    if (existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { name?: string }).name === 'rvos')
+      return folder;
+  }
+  return here;
 }
 
 function load(root: string): CoreAddon {
