@@ -1,9 +1,12 @@
 import type { StageName } from '../architecture.js';
 import { backboneGraph } from './backbone.js';
 import type { ClipSize, StageOptions } from './stage-options.js';
+import { textEncoderGraph } from './text-encoder.js';
+import { transformerGraph } from './transformer.js';
 
-/** The ONNX graph of one stage; all but the text encoder's are for one clip size. */
+/** The ONNX graph of one stage, its weights external in `weights.bin`; `clip` is needed by all but the text encoder. */
 export function stageGraph(stage: StageName, options: StageOptions & { readonly clip?: ClipSize }): Uint8Array {
-  if (stage === 'backbone' && options.clip) return backboneGraph(options, options.clip);
-  throw new Error(`no graph of ${stage}`);
+  if (stage === 'text-encoder') return textEncoderGraph(options);
+  if (!options.clip) throw new TypeError(`the graph of the ${stage} needs a clip size`);
+  return stage === 'backbone' ? backboneGraph(options, options.clip) : transformerGraph(options, options.clip);
 }

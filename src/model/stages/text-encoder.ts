@@ -1,0 +1,50 @@
+import type { Value } from '../onnx/graph-builder.js';
+import { Operators } from '../onnx/operators.js';
+import { multiHeadAttention, paddingMask } from './attention.js';
+import { graphOptions, type StageOptions } from './stage-options.js';
+
+const root = 'transformer.text_encoder';
+
+/**
+ * RoBERTa and the feature resizer (model-spec §3) for any number of sentences P of any length S:
+ * `input_ids`, `attention_mask` int64 [P, S] → `text_features` float [P, S, D].
+ */
+export function textEncoderGraph(options: StageOptions): Uint8Array {
+  const g = new Operators(graphOptions('text-encoder', options));
+  const { roberta, mttr } = options.architecture;
+  const ids = g.input('input_ids', 'int64', ['P', 'S']);
+  const attentionMask = g.input('attention_mask', 'int64', ['P', 'S']);
+  const mask = g.reshape(paddingMask(g, attentionMask), [0, 1, 1, -1], ['P', 1, 1, 'S']);
+
+  let x = g.layerNorm(embeddings(g, ids, roberta.pad_token_id), `${root}.embeddings.LayerNorm`, roberta.layer_norm_eps);
+  for (let i = 0; i < roberta.num_hidden_layers; i++) {
+    const layer = `${root}.encoder.layer.${i}`;
+    const [q, k, v] = (['query', 'key', 'value'] as const).map((part) =>
+      g.linear(x, `${layer}.attention.self.${part}`),
+    );
+    const mixed = multiHeadAttention(g, options.target, q!, k!, v!, roberta.num_attention_heads, mask);
+    const attended = g.add(g.linear(mixed, `${layer}.attention.output.dense`), x);
+    x = g.layerNorm(attended, `${layer}.attention.output.LayerNorm`, roberta.layer_norm_eps);
+    const hidden = g.gelu(g.linear(x, `${layer}.intermediate.dense`));
+    x = g.layerNorm(
+      g.add(g.linear(hidden, `${layer}.output.dense`), x),
+      `${layer}.output.LayerNorm`,
+      roberta.layer_norm_eps,
+    );
+  }
+  const resized = g.layerNorm(g.linear(x, 'transformer.txt_proj.fc'), 'transformer.txt_proj.layer_norm', 1e-12);
+  g.output('text_features', { ...g.cast(resized, 'float'), shape: ['P', 'S', mttr.d_model] });
+  return g.build();
+}
+
+/** word + token type 0 + position; positions count the tokens that are not padding and start at pad id + 1. */
+function embeddings(g: Operators, ids: Value, padId: number): Value {
+  const table = (name: string, index: Value) =>
+    g.cast(g.gather(g.storedWeight(`${root}.embeddings.${name}.weight`), index, 0), g.computeType);
+  const pad = g.constant('int64', [padId], []);
+  const present = g.where(g.equal(ids, pad), g.constant('int64', [0], []), g.constant('int64', [1], []));
+  const running = g.node('CumSum', [present, g.constant('int64', [1], [])], 'int64', ids.shape);
+  const positions = g.add(g.mul(running, present), pad);
+  const type = table('token_type_embeddings', g.constant('int64', [0], [1]));
+  return g.add(g.add(table('word_embeddings', ids), type), table('position_embeddings', positions));
+}
