@@ -22,7 +22,18 @@ export interface Frames {
   readonly frames: readonly RgbFrame[];
 }
 
+/** How frames become the network's input: resized by the size rule (model-spec §8.3), then (x/255 − mean)/std. */
+export interface Preprocessing {
+  readonly shortSide: number;
+  readonly longSide: number;
+  readonly antialias: boolean;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
 export interface SegmentOptions {
+  /** What differs from the model's own preprocessing. */
+  readonly preprocessing?: Partial<Pick<Preprocessing, 'shortSide' | 'longSide' | 'antialias'>>;
   /** Positions within the window that are kept after the backbone (A2D: the centre frame); default all. */
   readonly frames?: readonly number[];
   /** `best`: the mask of the object query with the best referred score; `all`: of every object query. */

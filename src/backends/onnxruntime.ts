@@ -1,0 +1,289 @@
+import { abortError, RvosError, throwIfAborted } from '../errors.js';
+import { type Mask, maskByteLength } from '../masks/mask.js';
+import type { ModelFolder } from '../model/model-folder.js';
+import { loadCore } from '../native/load-core.js';
+import { networkSize, type Size } from '../preprocess/size-rule.js';
+import type { RgbFrame } from '../video/frame.js';
+import type {
+  Backend,
+  Frames,
+  Preprocessing,
+  SegmentOptions,
+  SentenceMasks,
+  TextFeatures,
+  TokenizedSentence,
+  WindowMasks,
+} from './backend.js';
+import { InferenceProcess } from './inference-process.js';
+import { JobQueue } from './job-queue.js';
+import type { ToProcess } from './onnxruntime-protocol.js';
+import { defaultThreads, sessionsPerProcess } from './session-options.js';
+
+/** Sentences whose text features are kept. */
+const cachedSentences = 256;
+/** Videos whose last window stays in the child, so that the next window sends only its new frames. */
+const keptStreams = 2;
+/** Frames that are resized at the same time: libuv's thread pool has four threads. */
+const resizedAtOnce = 4;
+
+export interface OnnxRuntimeOptions {
+  readonly model: ModelFolder;
+  /** Default: all cores this process may use. */
+  readonly threads?: number;
+}
+
+/** What a window in the child consists of. */
+interface HeldWindow {
+  readonly start: number;
+  readonly count: number;
+  /** Network size and antialias: frames made otherwise are other frames. */
+  readonly form: string;
+}
+
+/**
+ * ONNX Runtime on the CPU, in a child process: the event loop stays free, an abort takes effect at once by killing the
+ * child (the next call starts another), and memory that ONNX Runtime leaks goes with it.
+ */
+export class OnnxRuntimeBackend implements Backend {
+  readonly name = 'onnxruntime';
+  readonly #model: ModelFolder;
+  readonly #threads: number;
+  readonly #queue = new JobQueue();
+  readonly #texts = new Map<string, TextFeatures>();
+  #process: InferenceProcess | undefined;
+  #sessionsCreated = 0;
+  /** Windows that the child holds, by stream, least recently used first. */
+  #held = new Map<number, HeldWindow>();
+  #disposed = false;
+
+  /** Starts the child at once, so that it loads while the caller opens the video. */
+  constructor(options: OnnxRuntimeOptions) {
+    this.#model = options.model;
+    this.#threads = options.threads ?? defaultThreads();
+    this.#startedProcess();
+  }
+
+  /** The child's process id, while there is one. */
+  get pid(): number | undefined {
+    return this.#process?.usable ? this.#process.pid : undefined;
+  }
+
+  async encodeText(sentences: readonly TokenizedSentence[], options: { signal?: AbortSignal } = {}): Promise<TextFeatures[]> {
+    throwIfAborted(options.signal);
+    const keys = sentences.map(({ ids }) => ids.join(' '));
+    const texts = new Map<string, TextFeatures>();
+    for (const key of keys) {
+      const cached = this.#texts.get(key);
+      if (cached) texts.set(key, cached);
+    }
+    const missing = [...new Set(keys)].filter((key) => !texts.has(key));
+    if (missing.length > 0) {
+      const ids = missing.map((key) => sentences[keys.indexOf(key)]!.ids);
+      const encoded = await this.#queue.run(() => this.#encode(ids, options.signal), options.signal);
+      missing.forEach((key, i) => {
+        texts.set(key, encoded[i]!);
+      });
+    }
+    for (const [key, text] of texts) {
+      this.#texts.delete(key);
+      this.#texts.set(key, text);
+      if (this.#texts.size > cachedSentences) this.#texts.delete(this.#texts.keys().next().value as string);
+    }
+    return keys.map((key) => texts.get(key)!);
+  }
+
+  async segment(window: Frames, texts: readonly TextFeatures[], options: SegmentOptions = {}): Promise<WindowMasks> {
+    const kept = options.frames ?? window.frames.map((_, position) => position);
+    checkWindow(window, kept);
+    if (texts.length === 0) return { sentences: [] };
+    return this.#queue.run(() => this.#segment(window, texts, kept, options), options.signal);
+  }
+
+  /** Ends the child process. Calls still under way fail. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#process?.kill();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  async #encode(sentences: readonly (readonly number[])[], signal?: AbortSignal): Promise<readonly TextFeatures[]> {
+    const graph = await this.#model.graphPath('text-encoder');
+    const padId = this.#model.architecture.roberta.pad_token_id;
+    let texts: readonly TextFeatures[] = [];
+    await this.#withProcess(signal, (child) =>
+      child.run(
+        (post) => post({ kind: 'encode-text', graph, padId, sentences }),
+        (reply) => {
+          if (reply.kind !== 'text') return false;
+          texts = reply.texts;
+          return true;
+        },
+      ),
+    );
+    return texts;
+  }
+
+  async #segment(
+    window: Frames,
+    texts: readonly TextFeatures[],
+    kept: readonly number[],
+    options: SegmentOptions,
+  ): Promise<WindowMasks> {
+    const { width, height } = window.frames[0]!;
+    const preprocessing = { ...this.#model.preprocessing, ...options.preprocessing };
+    const size = networkSize({ width, height }, preprocessing);
+    const [backboneGraph, transformerGraph] = await Promise.all([
+      this.#model.graphPath('backbone', { frames: window.frames.length, ...size }),
+      this.#model.graphPath('transformer', { frames: kept.length, ...size }),
+    ]);
+    const result = new WindowResult(texts.length, width, height);
+    await this.#withProcess(options.signal, (child) =>
+      child.run(
+        async (post) => {
+          await this.#sendWindow(window, size, preprocessing, post);
+          await post({
+            kind: 'segment',
+            backboneGraph,
+            transformerGraph,
+            texts: texts.map(({ tokens, features }) => ({ tokens, features })),
+            frames: kept,
+            queries: options.queries ?? 'best',
+            link: texts.map((_, p) => options.link?.[p]?.slice(0, kept.length).map((mask) => mask.bits)),
+            originalHeight: height,
+            originalWidth: width,
+          });
+        },
+        (reply) => {
+          if (reply.kind === 'sentence') result.addSentence(reply.sentence, reply);
+          else if (reply.kind === 'masks') result.addMasks(reply.sentence, reply.first, reply.bits);
+          else if (reply.kind === 'done') this.#sessionsCreated = reply.sessionsCreated;
+          return reply.kind === 'done';
+        },
+      ),
+    );
+    return result.complete();
+  }
+
+  /** Resizes and sends the frames the child does not hold yet. */
+  async #sendWindow(
+    window: Frames,
+    size: Size,
+    preprocessing: Preprocessing,
+    post: (message: ToProcess) => Promise<void>,
+  ): Promise<void> {
+    const { stream, start, frames } = window;
+    const form = `${size.height}x${size.width} antialias ${preprocessing.antialias}`;
+    const held = this.#held.get(stream);
+    this.#held.delete(stream);
+    const forget = [...this.#held.keys()].slice(0, Math.max(0, this.#held.size + 1 - keptStreams));
+    for (const old of forget) this.#held.delete(old);
+    const reusable = held?.form === form && start >= held.start ? held.start + held.count - start : 0;
+    const shared = Math.max(0, Math.min(reusable, frames.length));
+    const { mean, std } = preprocessing;
+    await post({ kind: 'window', stream, start, count: frames.length, shared, ...size, mean, std, forget });
+    for (let from = shared; from < frames.length; from += resizedAtOnce) {
+      const resized = await Promise.all(
+        frames.slice(from, from + resizedAtOnce).map((frame) => resizeFrame(frame, size, preprocessing.antialias)),
+      );
+      for (const [i, pixels] of resized.entries()) await post({ kind: 'frame', position: from + i, pixels });
+    }
+    this.#held.set(stream, { start, count: frames.length, form });
+  }
+
+  /** Runs a job in the child; an abort kills the child and with it the job. */
+  async #withProcess(signal: AbortSignal | undefined, job: (child: InferenceProcess) => Promise<void>): Promise<void> {
+    const child = this.#startedProcess();
+    const kill = () => void child.kill();
+    signal?.addEventListener('abort', kill, { once: true });
+    try {
+      if (signal?.aborted) throw abortError(signal);
+      await job(child);
+    } catch (error) {
+      // Messages of the failed job may still be on their way: a fresh child cannot mistake them for the next job's.
+      await child.kill();
+      throw signal?.aborted ? abortError(signal) : error;
+    } finally {
+      signal?.removeEventListener('abort', kill);
+    }
+  }
+
+  #startedProcess(): InferenceProcess {
+    if (this.#disposed) {
+      throw new RvosError('BACKEND_FAILED', 'the segmenter was disposed', 'Open a new one.');
+    }
+    if (this.#process?.usable && this.#sessionsCreated >= sessionsPerProcess) {
+      void this.#process.kill();
+    }
+    if (!this.#process?.usable) {
+      this.#process = new InferenceProcess(this.#threads);
+      this.#sessionsCreated = 0;
+      this.#held = new Map();
+    }
+    return this.#process;
+  }
+}
+
+/** Collects the child's replies for one window. */
+class WindowResult {
+  readonly #sentences: (Omit<SentenceMasks, 'masks'> | undefined)[];
+  readonly #masks: Mask[][];
+
+  constructor(
+    sentences: number,
+    private readonly width: number,
+    private readonly height: number,
+  ) {
+    this.#sentences = new Array(sentences).fill(undefined);
+    this.#masks = Array.from({ length: sentences }, () => []);
+  }
+
+  addSentence(index: number, { objectQuery, score, scores }: Omit<SentenceMasks, 'masks'>): void {
+    this.#sentences[index] = { objectQuery, score, scores };
+  }
+
+  addMasks(index: number, first: number, bits: Uint8Array): void {
+    const { width, height } = this;
+    const bytes = maskByteLength(width, height);
+    for (let i = 0; i * bytes < bits.length; i++) {
+      this.#masks[index]![first + i] = { width, height, bits: bits.subarray(i * bytes, (i + 1) * bytes) };
+    }
+  }
+
+  complete(): WindowMasks {
+    return { sentences: this.#sentences.map((sentence, i) => ({ ...sentence!, masks: this.#masks[i]! })) };
+  }
+}
+
+async function resizeFrame(frame: RgbFrame, size: Size, antialias: boolean): Promise<Uint8Array> {
+  if (frame.height === size.height && frame.width === size.width) return frame.data;
+  const target = new Uint8Array(size.height * size.width * 3);
+  await loadCore().resize({
+    source: frame.data,
+    height: frame.height,
+    width: frame.width,
+    target,
+    targetHeight: size.height,
+    targetWidth: size.width,
+    antialias,
+  });
+  return target;
+}
+
+function checkWindow(window: Frames, kept: readonly number[]): void {
+  const first = window.frames[0];
+  if (!first) throw new RvosError('NO_FRAMES', 'a window has no frames', 'Give at least one frame.');
+  const other = window.frames.find((frame) => frame.width !== first.width || frame.height !== first.height);
+  if (other) {
+    throw new RvosError(
+      'BAD_FRAME_SIZE',
+      `a frame of ${other.width}x${other.height} pixels follows frames of ${first.width}x${first.height}`,
+      'All frames of a video must have one size.',
+    );
+  }
+  if (kept.length === 0 || kept.some((position) => !(position in window.frames))) {
+    throw new RvosError('BAD_ARGUMENT', 'frames to keep lie outside the window', 'Positions run from 0 to T − 1.');
+  }
+}

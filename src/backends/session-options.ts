@@ -1,0 +1,36 @@
+import { availableParallelism } from 'node:os';
+import type { InferenceSession } from 'onnxruntime-node';
+
+/** Threads of one session when the user names no number: all cores this process may use. */
+export function defaultThreads(): number {
+  return availableParallelism();
+}
+
+/** How ONNX Runtime runs a stage. */
+export function sessionOptions(threads: number): InferenceSession.SessionOptions {
+  return {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: 'all',
+    executionMode: 'sequential',
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+  };
+}
+
+/** Memory of a session's intermediate tensors goes back to the system after each run: the next stage needs it. */
+export const runOptions: InferenceSession.RunOptions = {
+  extra: { memory: { enable_memory_arena_shrinkage: 'cpu:0' } },
+};
+
+/** Sentences that pass the transformer together. Its memory grows with them while its time per sentence does not shrink. */
+export const sentencesPerRun = 1;
+
+/** Sessions kept at once: backbone and transformer of a full window, and of the shorter one at the end of a video. */
+export const keptSessions = 4;
+
+/** A text encoder whose weights are smaller than this stays loaded; a larger one makes room before a window runs. */
+export const keptTextEncoderBytes = 64 * 2 ** 20;
+
+/** ONNX Runtime leaks some memory with each session: after this many the process is replaced. */
+export const sessionsPerProcess = 64;

@@ -1,0 +1,164 @@
+import { RvosError } from '../errors.js';
+import { AtomicFile } from '../files/atomic-output.js';
+import type { Mask } from '../masks/mask.js';
+import type { Box } from '../masks/statistics.js';
+import type { VideoRunOptions } from '../segment-options.js';
+import type { VideoInfo, VideoReader } from '../video/frame.js';
+import { openVideo } from '../video/open-video.js';
+import { timestamp } from '../video/timestamps.js';
+import { drainInto, type FrameSink, type SinkContext, type SinkOpener } from './frame-sink.js';
+import { MaskSpool } from './mask-spool.js';
+import { writeMasksJson } from './masks-json.js';
+import { MasksPngSink } from './masks-png.js';
+import { isJson, type OutputOptions } from './outputs.js';
+import type { SegmentationStream } from './segmentation-stream.js';
+import type { QuerySummary, SegmentedFrame, SegmentSummary } from './segmented-frame.js';
+
+/** Keeps the masks of a run until the result is made. */
+class SpoolSink implements FrameSink {
+  constructor(readonly spool: MaskSpool) {}
+
+  write({ masks }: SegmentedFrame): Promise<void> {
+    return this.spool.append(masks);
+  }
+
+  async finish(): Promise<void> {}
+
+  abort(): Promise<void> {
+    return this.spool.close();
+  }
+}
+
+/**
+ * What `segmenter.segment` found. Masks lie in temporary files, run-length encoded, until the result is disposed
+ * (`await using`, or `dispose()`). Outputs with pixels decode the video a second time.
+ */
+export class SegmentResult implements AsyncDisposable {
+  private constructor(
+    private readonly summary: SegmentSummary,
+    private readonly info: VideoInfo,
+    private readonly spool: MaskSpool,
+    private readonly input: string,
+    private readonly options: VideoRunOptions,
+  ) {}
+
+  /** Runs a stream to its end. */
+  static async collect(stream: SegmentationStream, input: string, options: VideoRunOptions): Promise<SegmentResult> {
+    let spool: MaskSpool | undefined;
+    const open: SinkOpener = async ({ sentences, video }) => {
+      spool = await MaskSpool.create(sentences.length, video);
+      return new SpoolSink(spool);
+    };
+    const summary = await drainInto(stream, [open]);
+    return new SegmentResult(summary, await stream.start(), spool!, input, options);
+  }
+
+  get video(): SegmentSummary['video'] {
+    return this.summary.video;
+  }
+
+  /** Score of each sentence, and of each of its windows. */
+  get queries(): readonly QuerySummary[] {
+    return this.summary.queries;
+  }
+
+  /** Seconds of each frame since the first. */
+  get times(): readonly number[] {
+    return this.summary.times;
+  }
+
+  /** The same as text, `00:00:01.040`. */
+  get timestamps(): string[] {
+    return this.times.map(timestamp);
+  }
+
+  /** Messages that are not failures, such as a truncated file. */
+  get warnings(): readonly string[] {
+    return this.summary.warnings;
+  }
+
+  /** The masks of one sentence, frame by frame. */
+  masks(query: number): AsyncGenerator<Mask, void, undefined> {
+    this.#check(query);
+    return this.spool.masks(query);
+  }
+
+  /** The bounding boxes of one sentence's masks, frame by frame. */
+  async *boxes(query: number): AsyncGenerator<Box, void, undefined> {
+    this.#check(query);
+    for await (const { box } of this.spool.rows(query)) yield box;
+  }
+
+  /** Frames with their masks: the video is decoded again. */
+  async *frames(): AsyncGenerator<SegmentedFrame, void, undefined> {
+    const reader = await this.#openAgain();
+    try {
+      yield* this.#withMasks(reader);
+    } finally {
+      await reader.close();
+    }
+  }
+
+  /** COCO run lengths if the name ends in `.json`, else a folder `<query>/<frame>.png`. */
+  async saveMasks(path: string, options: OutputOptions = {}): Promise<void> {
+    if (isJson(path)) return writeMasksJson(await AtomicFile.create(path, options), this.spool, this.summary);
+    const sink = await MasksPngSink.open(path, this.#context, options);
+    try {
+      let index = 0;
+      for await (const masks of this.spool.frameMasks()) await sink.write({ index: index++, masks });
+      await sink.finish();
+    } finally {
+      await sink.abort();
+    }
+  }
+
+  /** Removes the temporary files. */
+  dispose(): Promise<void> {
+    return this.spool.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  get #context(): SinkContext {
+    return { video: this.info, sentences: this.queries.map(({ text }) => text) };
+  }
+
+  async #openAgain(): Promise<VideoReader> {
+    if (this.input === '-') {
+      throw new RvosError(
+        'BAD_ARGUMENT',
+        'standard input cannot be read a second time',
+        'Save the video to a file, or use segmenter.stream().',
+      );
+    }
+    const { start, end, decoder, imageFrameRate, signal } = this.options;
+    return openVideo(this.input, { start, end, decoder, imageFrameRate, signal });
+  }
+
+  async *#withMasks(reader: VideoReader): AsyncGenerator<SegmentedFrame, void, undefined> {
+    const masks = this.spool.frameMasks();
+    try {
+      let index = 0;
+      for await (const frame of reader.frames()) {
+        const next = await masks.next();
+        if (next.done) return;
+        yield { index, time: this.times[index]!, frame, masks: next.value, window: this.#windowOf(index) };
+        index++;
+      }
+    } finally {
+      await masks.return();
+    }
+  }
+
+  /** Number of the last window that holds a frame: its masks are the ones that stay. */
+  #windowOf(index: number): number {
+    return this.queries[0]!.windows.findLastIndex(({ start, end }) => start <= index && index < end);
+  }
+
+  #check(query: number): void {
+    if (Number.isInteger(query) && query >= 0 && query < this.queries.length) return;
+    throw new RvosError('BAD_ARGUMENT', `there is no sentence ${query}`, `Sentences are numbered 0 to ${this.queries.length - 1}.`);
+  }
+}

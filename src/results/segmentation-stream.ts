@@ -1,0 +1,147 @@
+import { abortError } from '../errors.js';
+import type { RgbFrame, VideoInfo } from '../video/frame.js';
+import { querySummary, type SegmentedFrame, type SegmentSummary, type WindowScore } from './segmented-frame.js';
+
+/** Frames on their way in: a video reader, or what the caller of `segmentFrames` supplies. */
+export interface FrameSource {
+  readonly info: VideoInfo;
+  readonly warnings: readonly string[];
+  frames(): AsyncIterable<RgbFrame>;
+  /** Hands a frame's memory back, once nobody will look at it again. */
+  release?(frame: RgbFrame): void;
+  close(): Promise<void>;
+}
+
+/** How far a run is. */
+export interface SegmentProgress {
+  /** Frames whose masks are final. */
+  readonly frames: number;
+  /** Frames to expect, from the container's duration; null where unknown. */
+  readonly totalFrames: number | null;
+  /** Windows computed. */
+  readonly windows: number;
+}
+
+/** The work behind a stream. `begin` opens the source; `run` yields final frames and reports each window. */
+export interface StreamJob {
+  readonly sentences: readonly string[];
+  begin(signal: AbortSignal): Promise<FrameSource>;
+  run(
+    source: FrameSource,
+    signal: AbortSignal,
+    onWindow: (windows: readonly WindowScore[]) => void,
+  ): AsyncIterable<SegmentedFrame>;
+  readonly expectedFrames: (video: VideoInfo) => number | null;
+  readonly onProgress?: ((progress: SegmentProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A run under way: iterate it once to get the frames, in order, each as soon as no later window can change its masks.
+ * Ending the loop early, `close()` and an abort all stop decoder and backend.
+ */
+export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncDisposable {
+  readonly sentences: readonly string[];
+  readonly signal: AbortSignal;
+  readonly #job: StreamJob;
+  readonly #controller = new AbortController();
+  readonly #windows: WindowScore[][];
+  readonly #times: number[] = [];
+  readonly #detach: () => void;
+  #source: Promise<FrameSource> | undefined;
+  #opened: FrameSource | undefined;
+  #closing: Promise<void> | undefined;
+  #iterated = false;
+
+  constructor(job: StreamJob) {
+    this.#job = job;
+    this.sentences = job.sentences;
+    this.signal = this.#controller.signal;
+    this.#windows = job.sentences.map(() => []);
+    const outer = job.signal;
+    const forward = () => this.#controller.abort(outer?.reason);
+    if (outer?.aborted) forward();
+    else outer?.addEventListener('abort', forward, { once: true });
+    this.#detach = () => outer?.removeEventListener('abort', forward);
+  }
+
+  /** Opens the video, if iterating has not done so yet, and says what is known of it. */
+  async start(): Promise<VideoInfo> {
+    this.#source ??= this.#job.begin(this.signal);
+    try {
+      this.#opened = await this.#source;
+    } catch (error) {
+      await this.close();
+      throw this.#job.signal?.aborted ? abortError(this.#job.signal) : error;
+    }
+    return this.#opened.info;
+  }
+
+  /** May be called once. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<SegmentedFrame, void, undefined> {
+    if (this.#iterated) throw new Error('a segmentation stream can be iterated once');
+    this.#iterated = true;
+    const info = await this.start();
+    const source = this.#opened!;
+    const totalFrames = this.#job.expectedFrames(info);
+    let windows = 0;
+    const report = () => this.#job.onProgress?.({ frames: this.#times.length, totalFrames, windows });
+    try {
+      const onWindow = (scores: readonly WindowScore[]) => {
+        windows++;
+        scores.forEach((score, sentence) => {
+          this.#windows[sentence]!.push(score);
+        });
+        report();
+      };
+      for await (const frame of this.#job.run(source, this.signal, onWindow)) {
+        this.#times.push(frame.time);
+        yield frame;
+      }
+      report();
+    } catch (error) {
+      throw this.#job.signal?.aborted ? abortError(this.#job.signal) : error;
+    } finally {
+      await this.close();
+    }
+  }
+
+  /** Scores and times so far; complete when the iteration has ended. */
+  summary(): SegmentSummary {
+    const info = this.#opened?.info;
+    return {
+      video: {
+        source: info?.source ?? '',
+        width: info?.width ?? 0,
+        height: info?.height ?? 0,
+        frameRate: info?.frameRate ?? null,
+        frames: this.#times.length,
+      },
+      queries: this.sentences.map((text, i) => querySummary(text, [...this.#windows[i]!])),
+      times: [...this.#times],
+      warnings: [...(this.#opened?.warnings ?? [])],
+    };
+  }
+
+  /** Gives the memory of a frame back, for whoever knows that nobody keeps it. */
+  release(frame: SegmentedFrame): void {
+    this.#opened?.release?.(frame.frame);
+  }
+
+  /** Stops decoder and backend and waits until they are gone; safe to call twice. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#detach();
+    if (!this.#controller.signal.aborted) this.#controller.abort(new Error('the stream was closed'));
+    const source = await this.#source?.catch(() => undefined);
+    await source?.close();
+  }
+}

@@ -1,0 +1,177 @@
+import type { Backend, TextFeatures } from './backends/backend.js';
+import { openBackend, type BackendChoice } from './backends/open-backend.js';
+import { emptyMask, type Mask } from './masks/mask.js';
+import { type ModelFolder, openModelFolder } from './model/model-folder.js';
+import { networkSize } from './preprocess/size-rule.js';
+import { readAhead } from './read-ahead.js';
+import { SegmentResult } from './results/segment-result.js';
+import { type FrameSource, SegmentationStream } from './results/segmentation-stream.js';
+import type { SegmentedFrame, WindowScore } from './results/segmented-frame.js';
+import { type FrameOptions, frameSource, type SuppliedFrames } from './results/supplied-frames.js';
+import { checkRunOptions, checkSentences, type RunOptions, type VideoRunOptions } from './segment-options.js';
+import type { VideoInfo } from './video/frame.js';
+import { openVideo } from './video/open-video.js';
+import { windowFrames } from './windows.js';
+
+export interface SegmenterOptions {
+  /** A model folder, or the name of a model that comes with the package; default `compact`. */
+  readonly model?: string;
+  /** Default `auto`: TensorRT where it can run, else ONNX Runtime. */
+  readonly backend?: BackendChoice;
+  /** CPU threads of the network; default all cores. */
+  readonly threads?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** No window is prepared ahead when its frames take more memory than this: 24 frames of 8K are 2.4 GB already. */
+const readAheadBytes = 512 * 2 ** 20;
+let streams = 0;
+
+/** Sentences in, masks out. Holds a network that is ready to run; any number of videos may pass through it. */
+export class Segmenter implements AsyncDisposable {
+  private constructor(
+    readonly model: ModelFolder,
+    readonly backend: Backend,
+  ) {}
+
+  /** Throws `RvosError`: NOT_FOUND, BAD_MODEL_FOLDER, ADDON_MISSING, BACKEND_UNAVAILABLE, BAD_ARGUMENT, ABORTED. */
+  static async open(options: SegmenterOptions = {}): Promise<Segmenter> {
+    const model = await openModelFolder(options.model ?? 'compact', { signal: options.signal });
+    return new Segmenter(model, await openBackend(options.backend ?? 'auto', { model, threads: options.threads }));
+  }
+
+  /** A segmenter around a backend of the caller's own. */
+  static around(model: ModelFolder, backend: Backend): Segmenter {
+    return new Segmenter(model, backend);
+  }
+
+  /**
+   * Segments a video (file, image folder, `-`, URL) and resolves when all is done; masks are kept on disk, not in
+   * memory, until the result is disposed. Throws any `RvosError`.
+   */
+  async segment(video: string, sentences: readonly string[], options: VideoRunOptions = {}): Promise<SegmentResult> {
+    return SegmentResult.collect(this.stream(video, sentences, options), video, options);
+  }
+
+  /** The frames of a video with their masks, each as soon as no later window can change them. */
+  stream(video: string, sentences: readonly string[], options: VideoRunOptions = {}): SegmentationStream {
+    const { start, end, decoder, imageFrameRate } = options;
+    const open = (signal: AbortSignal) => openVideo(video, { start, end, decoder, imageFrameRate, signal });
+    return this.#start(sentences, options, open);
+  }
+
+  /** The same for frames that the caller supplies: RGB frames or OpenCV Mats (BGR), all of one size. */
+  segmentFrames(
+    frames: SuppliedFrames,
+    sentences: readonly string[],
+    options: RunOptions & FrameOptions = {},
+  ): SegmentationStream {
+    return this.#start(sentences, options, () => frameSource(frames, options));
+  }
+
+  /** Ends the backend. Runs under way fail. */
+  async dispose(): Promise<void> {
+    await this.backend.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  #start(
+    sentences: readonly string[],
+    options: VideoRunOptions,
+    open: (signal: AbortSignal) => Promise<FrameSource>,
+  ): SegmentationStream {
+    checkSentences(sentences);
+    checkRunOptions(options);
+    let texts: Promise<TextFeatures[]>;
+    return new SegmentationStream({
+      sentences,
+      signal: options.signal,
+      onProgress: options.onProgress,
+      expectedFrames: (video) => expectedFrames(video, options),
+      begin: async (signal) => {
+        const tokenizer = await this.model.tokenizer();
+        const prepared = sentences.map((sentence) => tokenizer.prepare(sentence));
+        const source = await open(signal);
+        // A frame shape that the network cannot take is told before anything is computed.
+        try {
+          networkSize(source.info, { ...this.model.preprocessing, ...preprocessing(options) });
+        } catch (error) {
+          await source.close();
+          throw error;
+        }
+        texts = this.backend.encodeText(prepared, { signal });
+        texts.catch(() => undefined); // told when the first window needs them
+        return source;
+      },
+      run: (source, signal, onWindow) => this.#run(source, () => texts, options, signal, onWindow),
+    });
+  }
+
+  /** The way of the data: frames → windows → backend → masks; a frame leaves when the next window starts after it. */
+  async *#run(
+    source: FrameSource,
+    textFeatures: () => Promise<TextFeatures[]>,
+    options: RunOptions,
+    signal: AbortSignal,
+    onWindow: (scores: readonly WindowScore[]) => void,
+  ): AsyncGenerator<SegmentedFrame, void, undefined> {
+    const minScore = options.minScore ?? this.model.minScore;
+    const stream = ++streams;
+    const windows = windowFrames(source.frames(), this.model.windows, options.tail);
+    const few = (window: { frames: readonly { data: Uint8Array }[] }) =>
+      window.frames.length * window.frames[0]!.data.length <= readAheadBytes;
+    const texts = await textFeatures();
+    /** Frames that a later window may still change, oldest first. */
+    let pending: SegmentedFrame[] = [];
+    let firstTime: number | undefined;
+
+    for await (const window of readAhead(windows, signal, few)) {
+      const { start, end, frames } = window;
+      const shared = pending.filter(({ index }) => index >= start);
+      const link = options.linkWindows ? texts.map((_, sentence) => earlierMasks(shared, sentence)) : undefined;
+      const computing = this.backend.segment({ stream, start, frames }, texts, {
+        preprocessing: preprocessing(options),
+        ...(link && { link }),
+        signal,
+      });
+      computing.catch(() => undefined); // awaited below, after the finished frames have been handed out
+      for (const frame of pending) if (frame.index < start) yield frame;
+
+      const { sentences } = await computing;
+      firstTime ??= frames[0]!.time;
+      const origin = firstTime;
+      // Later windows overwrite earlier ones, as published.
+      pending = frames.map((frame, position) => ({
+        index: start + position,
+        time: frame.time - origin,
+        frame,
+        masks: sentences.map(({ score, masks }) => (score < minScore ? emptyMask(frame) : masks[position]!)),
+        window: window.index,
+      }));
+      onWindow(sentences.map(({ objectQuery, score }) => ({ start, end, objectQuery, score })));
+    }
+    yield* pending;
+  }
+}
+
+function preprocessing({ shortSide, longSide, antialias }: RunOptions) {
+  return {
+    ...(shortSide !== undefined && { shortSide }),
+    ...(longSide !== undefined && { longSide }),
+    ...(antialias !== undefined && { antialias }),
+  };
+}
+
+/** A sentence's masks in the frames two windows share; undefined if it had none there that could be followed. */
+function earlierMasks(shared: readonly SegmentedFrame[], sentence: number): Mask[] | undefined {
+  const masks = shared.map((frame) => frame.masks[sentence]!);
+  return masks.some(({ bits }) => bits.some((byte) => byte !== 0)) ? masks : undefined;
+}
+
+function expectedFrames(video: VideoInfo, { start = 0, end = Number.POSITIVE_INFINITY }: VideoRunOptions): number | null {
+  if (video.duration === null || video.frameRate === null) return null;
+  return Math.max(1, Math.round((Math.min(end, video.duration) - start) * video.frameRate));
+}
