@@ -11,12 +11,10 @@ namespace rvos {
 
 namespace {
 
-RVOS_MULTIVERSION
 void addScaled(const float* RVOS_RESTRICT values, float weight, int count, float* RVOS_RESTRICT sum) {
   for (int i = 0; i < count; ++i) sum[i] += weight * values[i];
 }
 
-RVOS_MULTIVERSION
 void thresholdRow(const float* RVOS_RESTRICT lower, float lowerWeight, const float* RVOS_RESTRICT upper,
                   float upperWeight, int count, uint8_t* RVOS_RESTRICT pixels) {
   const Interpolate interpolate;

@@ -11,14 +11,6 @@
 #define RVOS_HOST_DEVICE inline
 #endif
 
-// Hot loops over rows are compiled twice, for the portable baseline and for AVX2, and chosen when the addon loads.
-// Both versions give equal bits: contraction is off and every loop adds in the same order.
-#if defined(RVOS_USE_TARGET_CLONES)
-#define RVOS_MULTIVERSION __attribute__((target_clones("default", "avx2")))
-#else
-#define RVOS_MULTIVERSION
-#endif
-
 #if defined(__GNUC__) || defined(__clang__)
 #define RVOS_RESTRICT __restrict__
 #elif defined(_MSC_VER)

@@ -67,7 +67,6 @@ Taps triangleTaps(int source, int target) {
   return taps;
 }
 
-RVOS_MULTIVERSION
 void toFloat(const uint8_t* RVOS_RESTRICT source, float* RVOS_RESTRICT target, size_t count) {
   for (size_t i = 0; i < count; ++i) target[i] = static_cast<float>(source[i]);
 }
@@ -104,7 +103,6 @@ void filterRow(const float* row, const Taps& taps, float* out) {
 }
 
 /// One chunk of a target row: the weighted sum of `count` filtered rows, rounded.
-RVOS_MULTIVERSION
 void sumRows(const float* const* rows, const float* weights, int count, size_t offset, int length,
              uint8_t* RVOS_RESTRICT target) {
   float sum[kChunk];

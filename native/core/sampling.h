@@ -56,11 +56,11 @@ RVOS_HOST_DEVICE float triangle(float distance) {
   return magnitude < 1.0f ? 1.0f - magnitude : 0.0f;
 }
 
-/// A level 0…255 rounded half to even. Adding 2^23 leaves no fraction bits, so the addition itself rounds.
+/// Rounds half to even. `value` is a weighted mean of levels: no further outside 0…255 than float errors reach, so that
+/// it needs no bounds. Adding 2^23 leaves no fraction bits, so the addition itself rounds.
 RVOS_HOST_DEVICE uint8_t roundToLevel(float value) {
-  const float bounded = value < 0.0f ? 0.0f : (value > 255.0f ? 255.0f : value);
   const float magic = 8388608.0f;
-  return static_cast<uint8_t>(static_cast<int>((bounded + magic) - magic));
+  return static_cast<uint8_t>(static_cast<int>((value + magic) - magic));
 }
 
 }  // namespace rvos
