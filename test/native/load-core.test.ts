@@ -31,7 +31,8 @@ function loadIn(name: string, binaries: Record<string, Uint8Array>): string {
   const script = `import('./dist/native/load-core.js').then(({ loadCore }) => {
     try { console.log('version ' + loadCore().version); } catch (e) { console.log(e.code + ' | ' + e.message + ' | ' + e.hint); }
   });`;
-  return execFileSync(process.execPath, ['-e', script], { cwd: place, encoding: 'utf8' }).trim();
+  const { RVOS_PREBUILD: _, ...env } = process.env;
+  return execFileSync(process.execPath, ['-e', script], { cwd: place, env, encoding: 'utf8' }).trim();
 }
 
 describe('loadCore', () => {
