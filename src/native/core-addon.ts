@@ -1,5 +1,6 @@
 /** The whole contract of `rvos_core.node`: the CPU core. All functions check sizes and throw TypeError/RangeError; the
- * async ones run on libuv's thread pool, hold references to their buffers until done, and never touch JavaScript meanwhile. */
+ * async ones run on libuv's thread pool, hold references to their buffers until done, and never touch JavaScript meanwhile.
+ * Buffers may be longer than needed. While a job runs its buffers must not be transferred or resized. */
 export interface CoreAddon {
   readonly version: string;
   /** uint8 [H,W,3] → uint8 [h,w,3]; bilinear, antialias as torchvision's, float32 arithmetic, round half to even. */

@@ -89,6 +89,23 @@ describe('resize', () => {
     }
   }
 
+  it('equals the frames the published pipeline resized: 64×96 to 80×120', async () => {
+    const clip = readGoldens(goldenPath('e2e/e2e.safetensors'));
+    const [from, to] = [
+      { height: 64, width: 96 },
+      { height: 80, width: 120 },
+    ];
+    const frameBytes = 64 * 96 * 3;
+    const resizedBytes = 80 * 120 * 3;
+    for (let t = 0; t < 4; t++) {
+      const source = bytesOf(clip, 'frames').subarray(t * frameBytes, (t + 1) * frameBytes);
+      const planes = bytesOf(clip, 'small.resized_uint8_first4').subarray(t * resizedBytes, (t + 1) * resizedBytes);
+      const { worst, equal } = compare(await resize(source, from, to, true), toChannelsLast(planes, to));
+      expect(worst).toBeLessThanOrEqual(1);
+      expect(equal).toBeGreaterThanOrEqual(0.998);
+    }
+  });
+
   it('is within rounding of the definition for any sizes', async () => {
     const side = fc.integer({ min: 1, max: 40 });
     const property = fc.asyncProperty(
