@@ -1,14 +1,7 @@
 import type { Value } from '../onnx/graph-builder.js';
 import type { Operators } from '../onnx/operators.js';
-import {
-  biasCodes,
-  type PatternBox,
-  patternBoxes,
-  sourceOffsets,
-  type Triple,
-  volume,
-  type WindowGrid,
-} from './window-grid.js';
+import { relativePositionBias } from './relative-position-bias.js';
+import { type PatternBox, patternBoxes, sourceOffsets, type Triple, volume, type WindowGrid } from './window-grid.js';
 
 /*
  * Window attention for ONNX Runtime. Pad, roll and partition are one Gather of rows, un-partition, roll back and crop
@@ -103,19 +96,6 @@ export function windowAttention(
     return g.reshape(y, [windows * positions, width]);
   });
   return g.concat(results, 0);
-}
-
-/** float [1, heads, n, n]. */
-export function relativePositionBias(g: Operators, block: string, positions: number, fullWindow: Triple): Value {
-  const { codes, centre } = biasCodes(fullWindow, positions);
-  const row = g.constant(
-    'int32',
-    codes.map((c) => c + centre),
-    [positions, 1],
-  );
-  const index = g.sub(row, g.constant('int32', codes, [1, positions]));
-  const bias = g.gather(g.weight(`${block}.attn.relative_position_bias_table`, 'float'), index, 0);
-  return g.unsqueeze(g.transpose(bias, [2, 0, 1]), 0);
 }
 
 /** float [n, n]: 0 within a region, −100 between regions. */
