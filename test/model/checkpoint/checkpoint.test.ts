@@ -30,6 +30,7 @@ async function readAll(path: string): Promise<Map<string, Float32Array>> {
   return values;
 }
 
+const raw = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 const float = (values: readonly number[]) => Buffer.from(Float32Array.from(values).buffer);
 type Item = readonly [string, TorchTensorRecord];
 
@@ -77,13 +78,15 @@ describe('openCheckpoint', () => {
     const values = await readAll(original);
     const twin = await readSafetensors(join(goldens, 'model.safetensors'));
     for (const [name, { data, shape }] of twin) {
-      expect(values.get(name), name).toEqual(data);
+      expect(Buffer.compare(raw(values.get(name)!), raw(data as Float32Array)), name).toBe(0);
       expect(values.get(name)!.length).toBe(shape.reduce((a, b) => a * b, 1));
     }
     const surplus = [...values.keys()].filter((name) => !twin.has(name));
     expect(surplus.every((name) => /relative_position_index|position_ids/.test(name))).toBe(true);
     expect(values.get('backbone.layers.0.blocks.0.attn.relative_position_index')!.length).toBe(392 * 392);
-    expect(await readAll(join(goldens, 'model.safetensors'))).toEqual(new Map([...twin].map(([n, t]) => [n, t.data])));
+    for (const [name, data] of await readAll(join(goldens, 'model.safetensors'))) {
+      expect(Buffer.compare(raw(data), raw(values.get(name)!)), name).toBe(0);
+    }
   });
 
   it.each([undefined, 'model_state_dict', 'state_dict', 'model'])('reads a state dict in %s', async (wrapper) => {
@@ -290,9 +293,9 @@ describe('damaged checkpoints', () => {
           outcomes[result === 'read' ? 'read' : 'refused']++;
         },
       ),
-      { numRuns: 500, seed: 7 },
+      { numRuns: 200, seed: 7 },
     );
-    expect(outcomes.refused).toBeGreaterThan(50);
+    expect(outcomes.refused).toBeGreaterThan(20);
     expect(outcomes.read).toBeGreaterThan(10);
   });
 });
