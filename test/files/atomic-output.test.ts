@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AtomicFile, AtomicFolder, writeFileAtomic } from '../../src/files/atomic-output.js';
 import { toOutputError } from '../../src/files/output-error.js';
-import { compileSource } from '../helpers/compiled-source.js';
+import { compileSource } from '../support/compiled-source.js';
 
 let folder: string;
 beforeEach(async () => {
