@@ -31,19 +31,31 @@ export interface VideoRunOptions extends RunOptions {
 
 export function checkSentences(sentences: readonly string[]): void {
   if (sentences.length === 0) {
-    throw new RvosError('BAD_SENTENCE', 'no sentence was given', 'Describe at least one object, as in "the red car on the left".');
+    throw new RvosError(
+      'BAD_SENTENCE',
+      'no sentence was given',
+      'Describe at least one object, as in "the red car on the left".',
+    );
   }
 }
 
 /** Throws BAD_ARGUMENT for numbers out of range; sizes and times are checked where they are used. */
 export function checkRunOptions({ minScore, tail, start = 0, end = Number.POSITIVE_INFINITY }: VideoRunOptions): void {
   if (minScore !== undefined && !(minScore >= 0 && minScore <= 1)) {
-    throw new RvosError('BAD_ARGUMENT', `minimum score ${minScore} is not between 0 and 1`, 'Scores are probabilities, 0…1.');
+    throw new RvosError(
+      'BAD_ARGUMENT',
+      `minimum score ${minScore} is not between 0 and 1`,
+      'Scores are probabilities, 0…1.',
+    );
   }
   if (tail !== undefined && tail !== 'published' && tail !== 'anchored') {
     throw new RvosError('BAD_ARGUMENT', `tail ${String(tail)} is unknown`, 'It is published or anchored.');
   }
   if (!(start < end)) {
-    throw new RvosError('BAD_ARGUMENT', `start ${start} s is not before end ${end} s`, 'Choose an earlier start or a later end.');
+    throw new RvosError(
+      'BAD_ARGUMENT',
+      `start ${start} s is not before end ${end} s`,
+      'Choose an earlier start or a later end.',
+    );
   }
 }

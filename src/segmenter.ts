@@ -1,5 +1,5 @@
 import type { Backend, TextFeatures } from './backends/backend.js';
-import { openBackend, type BackendChoice } from './backends/open-backend.js';
+import { type BackendChoice, openBackend } from './backends/open-backend.js';
 import { emptyMask, type Mask } from './masks/mask.js';
 import { type ModelFolder, openModelFolder } from './model/model-folder.js';
 import { networkSize } from './preprocess/size-rule.js';
@@ -171,7 +171,10 @@ function earlierMasks(shared: readonly SegmentedFrame[], sentence: number): Mask
   return masks.some(({ bits }) => bits.some((byte) => byte !== 0)) ? masks : undefined;
 }
 
-function expectedFrames(video: VideoInfo, { start = 0, end = Number.POSITIVE_INFINITY }: VideoRunOptions): number | null {
+function expectedFrames(
+  video: VideoInfo,
+  { start = 0, end = Number.POSITIVE_INFINITY }: VideoRunOptions,
+): number | null {
   if (video.duration === null || video.frameRate === null) return null;
   return Math.max(1, Math.round((Math.min(end, video.duration) - start) * video.frameRate));
 }

@@ -27,7 +27,11 @@ export interface Windowed<Frame> extends WindowRange {
 }
 
 /** The windows of a video whose number of frames is known. */
-export function windowRanges(frameCount: number, schedule: WindowSchedule, tail: WindowTail = 'published'): WindowRange[] {
+export function windowRanges(
+  frameCount: number,
+  schedule: WindowSchedule,
+  tail: WindowTail = 'published',
+): WindowRange[] {
   const { length, stride } = checkSchedule(schedule);
   const ranges: WindowRange[] = [];
   let covered = 0;
@@ -93,7 +97,8 @@ export async function* windowFrames<Frame>(
 }
 
 function checkSchedule({ length, overlap }: WindowSchedule): { length: number; stride: number } {
-  const valid = Number.isInteger(length) && Number.isInteger(overlap) && length >= 1 && overlap >= 0 && overlap < length;
+  const valid =
+    Number.isInteger(length) && Number.isInteger(overlap) && length >= 1 && overlap >= 0 && overlap < length;
   if (!valid) {
     throw new RvosError(
       'BAD_ARGUMENT',

@@ -8,7 +8,10 @@ const keptErrorOutput = 2000;
 
 /** The module that the child runs. From TypeScript sources (tests) it is the built one: plain Node runs the child. */
 const entry = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../dist/backends/onnxruntime-process.js' : './onnxruntime-process.js', import.meta.url),
+  new URL(
+    import.meta.url.endsWith('.ts') ? '../../dist/backends/onnxruntime-process.js' : './onnxruntime-process.js',
+    import.meta.url,
+  ),
 );
 
 /** Where a job's answers go; `true` ends the job. */
@@ -63,7 +66,10 @@ export class InferenceProcess {
    * Runs one job: `send` posts its messages, `onReply` takes the answers until it returns true. Rejects when the child
    * dies meanwhile: BACKEND_FAILED, or OUT_OF_MEMORY when the system killed it.
    */
-  async run(send: (post: (message: ToProcess) => Promise<void>) => Promise<void>, onReply: ReplyHandler): Promise<void> {
+  async run(
+    send: (post: (message: ToProcess) => Promise<void>) => Promise<void>,
+    onReply: ReplyHandler,
+  ): Promise<void> {
     if (this.#gone) throw this.#gone;
     if (this.#job) throw new Error('the inference process runs one job at a time');
     this.#keepParentAlive(true);
@@ -130,7 +136,8 @@ export class InferenceProcess {
 
   #explainExit(code: number | null, signal: NodeJS.Signals | null, cause?: Error): RvosError {
     const options = { cause: cause ?? new Error(this.#errorOutput || 'no message') };
-    if (this.#killed) return new RvosError('BACKEND_FAILED', 'the inference process was ended', 'Open a new segmenter.', options);
+    if (this.#killed)
+      return new RvosError('BACKEND_FAILED', 'the inference process was ended', 'Open a new segmenter.', options);
     if (signal === 'SIGKILL') {
       return new RvosError(
         'OUT_OF_MEMORY',
@@ -139,7 +146,11 @@ export class InferenceProcess {
         options,
       );
     }
-    const how = cause ? `could not start: ${cause.message}` : signal ? `was ended by ${signal}` : `ended with code ${code}`;
+    const how = cause
+      ? `could not start: ${cause.message}`
+      : signal
+        ? `was ended by ${signal}`
+        : `ended with code ${code}`;
     const last = this.#errorOutput.trim().split('\n').at(-1);
     return new RvosError(
       'BACKEND_FAILED',

@@ -78,7 +78,11 @@ export class NetworkRunner {
 
     const frames = await this.#current.frames();
     const shape = [1, window.count, 3, window.height, window.width];
-    const features = keepFrames(await this.#runBackbone(job.backboneGraph, new Tensor('float32', frames, shape)), job, window.count);
+    const features = keepFrames(
+      await this.#runBackbone(job.backboneGraph, new Tensor('float32', frames, shape)),
+      job,
+      window.count,
+    );
     const transformer = await this.#sessions.open(job.transformerGraph);
     for (let first = 0; first < job.texts.length; first += sentencesPerRun) {
       const texts = job.texts.slice(first, first + sentencesPerRun);
@@ -197,7 +201,16 @@ async function sendMasks(
   };
 
   const previous = job.link[sentence];
-  const linked = previous && (await linkedObjectQuery({ ...outputs, kernels: allKernels, objectQueries, previous, height: originalHeight, width: originalWidth }));
+  const linked =
+    previous &&
+    (await linkedObjectQuery({
+      ...outputs,
+      kernels: allKernels,
+      objectQueries,
+      previous,
+      height: originalHeight,
+      width: originalWidth,
+    }));
   const objectQuery = linked ?? outputs.bestQuery;
   await post({ kind: 'sentence', sentence, objectQuery, score: scores[objectQuery]!, scores });
 

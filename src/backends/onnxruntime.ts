@@ -68,7 +68,10 @@ export class OnnxRuntimeBackend implements Backend {
     return this.#process?.usable ? this.#process.pid : undefined;
   }
 
-  async encodeText(sentences: readonly TokenizedSentence[], options: { signal?: AbortSignal } = {}): Promise<TextFeatures[]> {
+  async encodeText(
+    sentences: readonly TokenizedSentence[],
+    options: { signal?: AbortSignal } = {},
+  ): Promise<TextFeatures[]> {
     throwIfAborted(options.signal);
     const keys = sentences.map(({ ids }) => ids.join(' '));
     const texts = new Map<string, TextFeatures>();

@@ -21,15 +21,19 @@ export async function openBackend(
     throw new RvosError('BAD_ARGUMENT', `backend ${String(choice)} is unknown`, `It is ${backendChoices.join(', ')}.`);
   }
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= mostThreads)) {
-    throw new RvosError('BAD_ARGUMENT', `${threads} threads are no number of threads`, `Give a whole number from 1 to ${mostThreads}.`);
-  }
-  if (choice === 'tensorrt') {
     throw new RvosError(
-      'BACKEND_UNAVAILABLE',
-      'this build has no TensorRT',
-      'Set it up with `npm run setup:native`, or use --backend onnxruntime.',
+      'BAD_ARGUMENT',
+      `${threads} threads are no number of threads`,
+      `Give a whole number from 1 to ${mostThreads}.`,
     );
   }
+  requireOnnxRuntime(choice);
   loadCore();
   return new OnnxRuntimeBackend({ model, threads });
+}
+
+/** Throws `RvosError` BACKEND_UNAVAILABLE unless ONNX Runtime is what the choice comes to. */
+export function requireOnnxRuntime(choice: BackendChoice): void {
+  if (choice !== 'tensorrt') return;
+  throw new RvosError('BACKEND_UNAVAILABLE', 'this build has no TensorRT', 'Use --backend onnxruntime.');
 }

@@ -14,6 +14,8 @@ export function sessionOptions(threads: number): InferenceSession.SessionOptions
     executionMode: 'sequential',
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
+    // A memory plan made from the first run is allocated beside the arena of that run: it doubles the peak.
+    enableMemPattern: false,
     logSeverityLevel: 3,
   };
 }

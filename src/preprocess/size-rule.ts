@@ -33,7 +33,8 @@ export function networkSize(frame: Size, limits: SizeLimits): Size {
     newShort = Math.trunc((longSide * newShort) / newLong);
     newLong = longSide;
   }
-  const size = frame.width <= frame.height ? { height: newLong, width: newShort } : { height: newShort, width: newLong };
+  const size =
+    frame.width <= frame.height ? { height: newLong, width: newShort } : { height: newShort, width: newLong };
   return checkSize(frame, size);
 }
 

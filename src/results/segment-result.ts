@@ -159,6 +159,10 @@ export class SegmentResult implements AsyncDisposable {
 
   #check(query: number): void {
     if (Number.isInteger(query) && query >= 0 && query < this.queries.length) return;
-    throw new RvosError('BAD_ARGUMENT', `there is no sentence ${query}`, `Sentences are numbered 0 to ${this.queries.length - 1}.`);
+    throw new RvosError(
+      'BAD_ARGUMENT',
+      `there is no sentence ${query}`,
+      `Sentences are numbered 0 to ${this.queries.length - 1}.`,
+    );
   }
 }

@@ -14,7 +14,7 @@ export interface FrameSource {
 
 /** How far a run is. */
 export interface SegmentProgress {
-  /** Frames whose masks are final. */
+  /** Frames that have passed the network. */
   readonly frames: number;
   /** Frames to expect, from the container's duration; null where unknown. */
   readonly totalFrames: number | null;
@@ -85,20 +85,18 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
     const source = this.#opened!;
     const totalFrames = this.#job.expectedFrames(info);
     let windows = 0;
-    const report = () => this.#job.onProgress?.({ frames: this.#times.length, totalFrames, windows });
     try {
       const onWindow = (scores: readonly WindowScore[]) => {
         windows++;
+        this.#job.onProgress?.({ frames: scores[0]?.end ?? 0, totalFrames, windows });
         scores.forEach((score, sentence) => {
           this.#windows[sentence]!.push(score);
         });
-        report();
       };
       for await (const frame of this.#job.run(source, this.signal, onWindow)) {
         this.#times.push(frame.time);
         yield frame;
       }
-      report();
     } catch (error) {
       throw this.#job.signal?.aborted ? abortError(this.#job.signal) : error;
     } finally {

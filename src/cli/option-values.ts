@@ -1,0 +1,28 @@
+import { InvalidArgumentError } from 'commander';
+
+/** A number from `least` to `most`, both allowed. */
+export function numberOption(least: number, most = Number.POSITIVE_INFINITY): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !(value >= least && value <= most))
+      throw new InvalidArgumentError(`${range('number', least, most)}.`);
+    return value;
+  };
+}
+
+/** A whole number from `least` to `most`, both allowed. */
+export function integerOption(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || !(value >= least && value <= most)) {
+      throw new InvalidArgumentError(`${range('whole number', least, most)}.`);
+    }
+    return value;
+  };
+}
+
+function range(what: string, least: number, most: number): string {
+  return Number.isFinite(most)
+    ? `A ${what} from ${least} to ${most} is expected`
+    : `A ${what} of at least ${least} is expected`;
+}

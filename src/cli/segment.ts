@@ -1,0 +1,191 @@
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { type BackendChoice, backendChoices } from '../backends/open-backend.js';
+import { RvosError } from '../errors.js';
+import { maxNetworkSide } from '../preprocess/size-rule.js';
+import { drainInto, type SinkOpener } from '../results/frame-sink.js';
+import { queriesJson } from '../results/masks-json.js';
+import { masksOutput } from '../results/outputs.js';
+import type { SegmentSummary } from '../results/segmented-frame.js';
+import { Segmenter } from '../segmenter.js';
+import type { WindowTail } from '../windows.js';
+import { interruption } from './interruption.js';
+import { integerOption, numberOption } from './option-values.js';
+import { progressDisplay } from './progress.js';
+
+interface SegmentCommandOptions {
+  readonly model: string;
+  readonly backend: BackendChoice;
+  readonly build?: boolean;
+  readonly start?: number;
+  readonly end?: number;
+  readonly shortSide?: number;
+  readonly longSide?: number;
+  readonly antialias?: 'on' | 'off';
+  readonly tail: WindowTail;
+  readonly linkWindows?: boolean;
+  readonly decoder: 'ffmpeg' | 'opencv';
+  readonly minScore?: number;
+  readonly maskedVideo?: string;
+  readonly masks?: string;
+  readonly contactSheet?: string;
+  readonly threads?: number;
+  readonly force?: boolean;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+}
+
+export function registerSegment(program: Command): void {
+  program
+    .command('segment')
+    .summary('segment what sentences describe in a video')
+    .description(
+      'Finds what each sentence describes and follows it through the video. Outputs are a video with the masks painted in, the masks themselves and a contact sheet; any of them may be asked for at once.',
+    )
+    .argument('<video>', 'a video file, a folder of images, - for standard input, or an http(s) URL')
+    .argument('<sentences...>', 'what to segment, one quoted sentence for each object')
+    .option(
+      '--model <folder or name>',
+      'model folder made by `rvos import`, or a model that comes with rvos',
+      'compact',
+    )
+    .addOption(new Option('--backend <name>', 'what runs the network').choices(backendChoices).default('auto'))
+    .option('--build', 'build missing TensorRT engines first')
+    .option('--start <seconds>', 'begin here; times count from the first frame', numberOption(0))
+    .option('--end <seconds>', 'end before this time', numberOption(0))
+    .option(
+      '--short-side <pixels>',
+      "network size: the frame's shorter side (default: the model's)",
+      integerOption(1, maxNetworkSide),
+    )
+    .option(
+      '--long-side <pixels>',
+      "network size: limit of the longer side (default: the model's)",
+      integerOption(1, maxNetworkSide),
+    )
+    .addOption(
+      new Option('--antialias <on|off>', "smooth when shrinking frames (default: the model's)").choices(['on', 'off']),
+    )
+    .addOption(
+      new Option('--tail <kind>', 'the last window: short, as published, or moved back until it is full')
+        .choices(['published', 'anchored'])
+        .default('published'),
+    )
+    .option('--link-windows', 'keep the same object from window to window')
+    .addOption(new Option('--decoder <name>', 'what decodes the video').choices(['ffmpeg', 'opencv']).default('ffmpeg'))
+    .option(
+      '--min-score <0…1>',
+      "windows with a lower score give empty masks (default: the model's)",
+      numberOption(0, 1),
+    )
+    .option('--masked-video <out.mp4>', 'write the video with the masks painted in')
+    .option('--masks <out.json or folder>', 'write the masks: COCO run lengths, or one PNG for each frame and sentence')
+    .option('--contact-sheet <out.png>', 'write a picture: frames in columns, sentences in rows')
+    .option('--threads <n>', 'CPU threads (default: all cores)', integerOption(1, 1024))
+    .option('--force', 'replace outputs that exist')
+    .option('--quiet', 'no progress')
+    .option('--json', 'print one JSON value with scores and outputs')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  rvos segment street.mp4 "the red car" "a man crossing" --masked-video out.mp4
+  rvos segment street.mp4 "the red car" --start 2 --end 6 --masks masks.json --json
+  rvos segment frames/ "the dog" --contact-sheet sheet.png --link-windows
+  ffmpeg -i in.mkv -f matroska - | rvos segment - "the cat" --masks masks/`,
+    )
+    .action(async (video: string, sentences: string[], options: SegmentCommandOptions) => {
+      await segment(video, sentences, options);
+    });
+}
+
+async function segment(video: string, sentences: readonly string[], options: SegmentCommandOptions): Promise<void> {
+  const began = performance.now();
+  const signal = interruption();
+  const outputs = wantedOutputs(options);
+  checkOutputs(outputs);
+  const { model, backend, threads, antialias, quiet } = options;
+  const segmenter = await Segmenter.open({ model, backend, threads, signal });
+  const progress = progressDisplay(quiet ?? false);
+  try {
+    const { start, end, shortSide, longSide, tail, linkWindows, decoder, minScore } = options;
+    const stream = segmenter.stream(video, sentences, {
+      ...{ start, end, shortSide, longSide, tail, linkWindows, decoder, minScore, signal },
+      antialias: antialias === undefined ? undefined : antialias === 'on',
+      onProgress: (state) => progress.update(state),
+    });
+    const summary = await drainInto(
+      stream,
+      outputs.map(({ opener }) => opener),
+    );
+    progress.stop();
+    for (const warning of summary.warnings) process.stderr.write(`rvos: warning: ${warning}\n`);
+    const seconds = (performance.now() - began) / 1000;
+    const used = { model: segmenter.model.name, backend: segmenter.backend.name };
+    if (options.json) printJson(used, summary, outputs, seconds);
+    else printText(summary, outputs, segmenter.backend.name, seconds);
+  } finally {
+    progress.stop();
+    await segmenter.dispose();
+  }
+}
+
+interface WantedOutput {
+  readonly name: string;
+  readonly path: string;
+  readonly opener: SinkOpener;
+}
+
+function wantedOutputs(options: SegmentCommandOptions): WantedOutput[] {
+  const { force } = options;
+  const outputs: WantedOutput[] = [];
+  const add = (name: string, path: string | undefined, open: (path: string) => SinkOpener) => {
+    if (path !== undefined) outputs.push({ name, path, opener: open(path) });
+  };
+  add('masks', options.masks, (path) => masksOutput(path, { force }));
+  return outputs;
+}
+
+function checkOutputs(outputs: readonly WantedOutput[]): void {
+  const seen = new Map<string, string>();
+  for (const { name, path } of outputs) {
+    const other = seen.get(resolve(path));
+    if (path === '' || other !== undefined) {
+      const what = path === '' ? `the ${name} has no name` : `${other} and ${name} would both be written to ${path}`;
+      throw new RvosError('BAD_ARGUMENT', what, 'Give each output its own name.');
+    }
+    seen.set(resolve(path), name);
+  }
+}
+
+function printJson(
+  used: { readonly model: string; readonly backend: string },
+  summary: SegmentSummary,
+  outputs: readonly WantedOutput[],
+  seconds: number,
+): void {
+  const { source, width, height, frameRate, frames } = summary.video;
+  const value = {
+    ...used,
+    video: { source, width, height, frame_rate: frameRate, frames },
+    queries: queriesJson(summary),
+    outputs: Object.fromEntries(outputs.map(({ name, path }) => [name.replaceAll(' ', '_'), resolve(path)])),
+    warnings: summary.warnings,
+    seconds,
+  };
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+function printText(summary: SegmentSummary, outputs: readonly WantedOutput[], backend: string, seconds: number): void {
+  const lines = summary.queries.map(({ text, score }) => `score ${score.toFixed(3)}  ${oneLine(text)}`);
+  for (const { name, path } of outputs) lines.push(`${name}: ${path}`);
+  lines.push(`${summary.video.frames} frames in ${seconds.toFixed(1)} s (${backend})`);
+  process.stdout.write(`${lines.join('\n')}\n`);
+  if (outputs.length === 0) {
+    process.stderr.write('rvos: nothing was written: add --masked-video, --masks or --contact-sheet\n');
+  }
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}
