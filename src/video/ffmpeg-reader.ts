@@ -94,6 +94,7 @@ export class FfmpegReader implements VideoReader {
         frameRate: probed === null ? log.frameRate : probed.frameRate,
         duration: probed?.duration ?? null,
         hasAudio: probed === null ? log.hasAudio : probed.audioCodec !== null,
+        ...('path' in input && { file: input.path }),
       };
       return reader;
     } catch (error) {

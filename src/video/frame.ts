@@ -20,6 +20,8 @@ export interface VideoInfo {
   /** Seconds; null where unknown (a pipe). */
   readonly duration: number | null;
   readonly hasAudio: boolean;
+  /** The file that is decoded, for taking its sound along; absent for pipes and pictures. Temporary for a URL. */
+  readonly file?: string;
 }
 
 /** Decodes a video frame by frame; frames come in presentation order and every frame is decoded once. */
