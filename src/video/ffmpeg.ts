@@ -95,6 +95,22 @@ async function findAbilities(path: string): Promise<FfmpegAbilities> {
   return { version, passthrough: passthroughOptions(version), demuxers: names.join(',') };
 }
 
+const encoders = new Map<string, Promise<ReadonlySet<string>>>();
+
+/** Names of the encoders that ffmpeg has, e.g. `libx264`; found out once for each path. Throws FFMPEG_MISSING. */
+export function ffmpegEncoders(): Promise<ReadonlySet<string>> {
+  const path = ffmpegPath();
+  let names = encoders.get(path);
+  if (names === undefined) {
+    names = ask(path, ['-hide_banner', '-encoders']).then(
+      ({ stdout }) => new Set([...stdout.matchAll(/^ [VAS][\w.]{5}\s+(\S+)/gm)].map((match) => match[1]!)),
+    );
+    encoders.set(path, names);
+    names.catch(() => encoders.delete(path));
+  }
+  return names;
+}
+
 /** Builds from git have names without a release number; they are taken for new. */
 export function passthroughOptions(version: string): string[] {
   const release = /^n?(\d+)(?:\.(\d+))?/.exec(version);

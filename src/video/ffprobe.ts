@@ -14,7 +14,7 @@ const probeSchema = z.object({
       }),
     )
     .default([]),
-  format: z.object({ duration: z.string().optional() }).default({}),
+  format: z.object({ duration: z.string().optional(), start_time: z.string().optional() }).default({}),
 });
 
 export interface ProbedFile {
@@ -24,6 +24,8 @@ export interface ProbedFile {
   readonly duration: number | null;
   /** Codec of the first audio stream, e.g. `aac`; null without one. */
   readonly audioCodec: string | null;
+  /** Seconds by which the video starts later than the earliest stream of the file. */
+  readonly videoOffset: number;
 }
 
 /** Asks ffprobe what a file's header says, without a pass over its packets. Null if ffprobe is absent or cannot tell. */
@@ -33,7 +35,7 @@ export async function probeFile(
   signal?: AbortSignal,
 ): Promise<ProbedFile | null> {
   const entries =
-    'stream=codec_type,codec_name,avg_frame_rate,duration,start_time:stream_disposition=attached_pic:format=duration';
+    'stream=codec_type,codec_name,avg_frame_rate,duration,start_time:stream_disposition=attached_pic:format=duration,start_time';
   const args = ['-v', 'quiet', ...inputGuards(abilities), '-show_entries', entries, '-of', 'json', `file:${path}`];
   const answer = await ask(ffprobePath(), args, signal).catch(() => null);
   if (answer === null || !answer.ok) return null;
@@ -51,6 +53,7 @@ export async function probeFile(
     frameRate: fraction(video?.avg_frame_rate),
     duration: positive(Number(video?.duration)) ?? positive(Number(format.duration)),
     audioCodec: streams.find((stream) => stream.codec_type === 'audio')?.codec_name ?? null,
+    videoOffset: positive(Number(video?.start_time) - Number(format.start_time)) ?? 0,
   };
 }
 

@@ -1,0 +1,164 @@
+import { abortError, RvosError, throwIfAborted } from '../errors.js';
+import { AtomicFile } from '../files/atomic-output.js';
+import { diskFull } from '../files/output-error.js';
+import { FfmpegProcess } from './ffmpeg-process.js';
+import { matroskaFrameHeader, matroskaHeader, type PixelFormat } from './uncompressed-matroska.js';
+
+export interface EncoderOptions {
+  readonly width: number;
+  readonly height: number;
+  readonly pixelFormat: PixelFormat;
+  /** Frames per second where known; times of frames are kept either way. */
+  readonly frameRate: number | null;
+  /** Replace an existing file. */
+  readonly force?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Options of ffmpeg after the pictures' input: further inputs, maps, codecs, container. Asked for when the first picture
+   * comes, with that picture's own time in seconds.
+   */
+  readonly output: (firstTime: number) => readonly string[] | Promise<readonly string[]>;
+}
+
+/** Encodes pictures with their times through ffmpeg into a file that appears when it is complete. */
+export class VideoEncoder implements AsyncDisposable {
+  #process: FfmpegProcess | null = null;
+  #firstTime = 0;
+  #lastTime = -1;
+  #ended = false;
+
+  private constructor(
+    readonly path: string,
+    private readonly file: AtomicFile,
+    private readonly options: EncoderOptions,
+  ) {}
+
+  /** Throws OUTPUT_EXISTS, OUTPUT_NOT_WRITABLE, DISK_FULL, ABORTED. */
+  static async open(path: string, options: EncoderOptions): Promise<VideoEncoder> {
+    throwIfAborted(options.signal);
+    const file = await AtomicFile.create(path, { force: options.force ?? false });
+    return new VideoEncoder(path, file, options);
+  }
+
+  /**
+   * Adds a picture: `parts` together are height·width pixels. Resolves when ffmpeg has taken it, so that its buffers may be
+   * reused. `time` is in seconds and must grow; the first picture's becomes 0. Throws DISK_FULL, FFMPEG_FAILED, ABORTED.
+   */
+  async write(parts: readonly Uint8Array[], time: number): Promise<void> {
+    await this.#guard(async () => {
+      const { width, height, pixelFormat } = this.options;
+      const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+      if (bytes !== width * height * (pixelFormat === 'rgba' ? 4 : 3))
+        throw new RangeError(`a picture has ${bytes} bytes`);
+      const process = this.#process ?? (await this.#start(time));
+      const relative = time - this.#firstTime;
+      if (!(relative > this.#lastTime)) throw new RangeError(`the time of a picture, ${time} s, does not grow`);
+      this.#lastTime = relative;
+      const { stdin } = process;
+      await Promise.race([
+        new Promise<void>((resolve, reject) => {
+          stdin.cork();
+          stdin.write(matroskaFrameHeader(relative, bytes));
+          parts.forEach((part, i) => {
+            const done = (error: Error | null | undefined) => (error ? reject(error) : resolve());
+            if (i === parts.length - 1) stdin.write(part, done);
+            else stdin.write(part);
+          });
+          stdin.uncork();
+        }),
+        process.ended.then((end) => {
+          throw new Error(`ffmpeg ended early with code ${end.code}`);
+        }),
+      ]);
+    });
+  }
+
+  /** Completes the file and gives it its name. Throws NO_FRAMES if no picture was written, else as `write`. */
+  async finish(): Promise<void> {
+    await this.#guard(async () => {
+      const process = this.#process;
+      if (process === null) {
+        throw new RvosError('NO_FRAMES', `no frame was written to ${this.path}`, 'Nothing was left behind.');
+      }
+      process.stdin.end();
+      const end = await process.ended;
+      if (end.code !== 0) throw new Error(`ffmpeg ended with code ${end.code}`);
+      throwIfAborted(this.options.signal);
+      await this.file.finish();
+      this.#ended = true;
+    });
+  }
+
+  /** Stops ffmpeg and removes what was written; does nothing after `finish()` or a second time. */
+  async abort(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#process?.kill();
+    await this.file.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.abort();
+  }
+
+  async #start(time: number): Promise<FfmpegProcess> {
+    const { options } = this;
+    this.#firstTime = time;
+    const args = [
+      ...['-f', 'matroska', '-i', 'pipe:0', ...(await options.output(time))],
+      ...['-map_metadata', '-1', '-max_muxing_queue_size', '9999', '-y', `file:${this.file.temporaryPath}`],
+    ];
+    throwIfAborted(options.signal);
+    this.#process = new FfmpegProcess(args, { stdin: 'pipe', stdout: 'ignore', signal: options.signal });
+    this.#process.stdin.write(matroskaHeader(options));
+    return this.#process;
+  }
+
+  /** After any failure nothing is left, and the reason is what ffmpeg said rather than a broken pipe. */
+  async #guard(work: () => Promise<void>): Promise<void> {
+    if (this.#ended)
+      throw this.options.signal?.aborted ? abortError(this.options.signal) : new Error('the video has ended');
+    try {
+      throwIfAborted(this.options.signal);
+      await work();
+    } catch (error) {
+      const reason = await this.#reason(error);
+      await this.abort();
+      throw reason;
+    }
+  }
+
+  async #reason(error: unknown): Promise<unknown> {
+    if (this.options.signal?.aborted) return abortError(this.options.signal);
+    if (error instanceof RvosError || error instanceof RangeError || this.#process === null) return error;
+    // A broken pipe comes before the last words of the one who broke it.
+    const timer = setTimeout(() => void this.#process?.kill(), 5000);
+    const missing = await this.#process.ended.then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    clearTimeout(timer);
+    if (missing !== null) return missing;
+    const { log } = this.#process;
+    if (log.has('No space left on device')) return diskFull(this.path, error);
+    return new RvosError(
+      'FFMPEG_FAILED',
+      `ffmpeg could not write ${this.path}: ${log.summary ?? (error instanceof Error ? error.message : 'unknown reason')}`,
+      'Check that the disk has space and that ffmpeg is a full build.',
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Ticks a second in which all times of a constant frame rate are whole numbers (30000/1001 → multiples of 30000); 90000
+ * for rates that are only averages.
+ */
+export function timeScale(frameRate: number | null): number {
+  for (const divisor of [1, 1001]) {
+    const base = Math.round((frameRate ?? 0) * divisor);
+    if (base === 0 || base > 1e6 || Math.abs(base / divisor - frameRate!) > 1e-6 * frameRate!) continue;
+    return base * Math.max(1, Math.ceil(10_000 / base));
+  }
+  return 90_000;
+}
