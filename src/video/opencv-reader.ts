@@ -1,8 +1,161 @@
-import { RvosError } from '../errors.js';
-import type { OpenVideoOptions, VideoReader } from './frame.js';
+import { z } from 'zod';
+import { RvosError, throwIfAborted } from '../errors.js';
+import type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './frame.js';
+import { type MatLike, matToRgb } from './frame-iterable.js';
+import { checkFrameSize } from './frame-size.js';
+import { checkTrim, noFramesIn, type Trim } from './trim.js';
 
-export const OpencvReader = {
-  async open(_path: string, _name: string, _options: OpenVideoOptions): Promise<VideoReader> {
-    throw new RvosError('OPENCV_MISSING', 'the package @u4/opencv4nodejs is not installed', 'Use --decoder ffmpeg.');
-  },
-};
+/** What is used of `@u4/opencv4nodejs`, an optional peer. */
+interface Capture {
+  get(property: number): number;
+  readAsync(): Promise<MatLike & { readonly empty: boolean }>;
+  release(): void;
+}
+
+const opencvSchema = z.object({
+  VideoCapture: z.custom<new (path: string) => Capture>((value) => typeof value === 'function'),
+});
+
+/** OpenCV's numbers of capture properties. */
+const property = { milliseconds: 0, width: 3, height: 4, frameRate: 5, frameCount: 7 } as const;
+
+/**
+ * Decodes with OpenCV, for those who have it: the same frames and times as {@link FfmpegReader} for files that OpenCV
+ * reads. OpenCV says nothing of sound, nor why it stopped.
+ */
+export class OpencvReader implements VideoReader {
+  readonly warnings: string[] = [];
+  #capture: Capture | null;
+  #started = false;
+
+  private constructor(
+    readonly info: VideoInfo,
+    capture: Capture,
+    private readonly trim: Trim,
+    private readonly signal: AbortSignal | undefined,
+  ) {
+    this.#capture = capture;
+  }
+
+  /** `name` is the input in messages. Throws OPENCV_MISSING, NOT_A_VIDEO, NO_FRAMES, BAD_FRAME_SIZE, BAD_ARGUMENT, ABORTED. */
+  static async open(path: string, name: string, options: OpenVideoOptions): Promise<OpencvReader> {
+    const trim = checkTrim(options);
+    const { VideoCapture } = await loadOpencv();
+    throwIfAborted(options.signal);
+    let capture: Capture;
+    try {
+      // Without a folder in front OpenCV could take a name for an address or a camera.
+      capture = new VideoCapture(/^[/\\]|^[a-z]:[/\\]/i.test(path) ? path : `./${path}`);
+    } catch (error) {
+      throw new RvosError('NOT_A_VIDEO', `OpenCV cannot open ${name}`, 'Try --decoder ffmpeg.', { cause: error });
+    }
+    const width = capture.get(property.width);
+    const height = capture.get(property.height);
+    const rate = capture.get(property.frameRate);
+    const count = capture.get(property.frameCount);
+    if (width < 1 || height < 1) {
+      capture.release();
+      throw new RvosError('NOT_A_VIDEO', `OpenCV finds no video in ${name}`, 'Try --decoder ffmpeg.');
+    }
+    try {
+      checkFrameSize(name, width, height);
+    } catch (error) {
+      capture.release();
+      throw error;
+    }
+    const frameRate = Number.isFinite(rate) && rate > 0 ? rate : null;
+    const duration = frameRate !== null && count > 0 ? count / frameRate : null;
+    const info = { source: name, width, height, frameRate, duration, hasAudio: false };
+    return new OpencvReader(info, capture, trim, options.signal);
+  }
+
+  async *frames(): AsyncGenerator<RgbFrame, void, undefined> {
+    if (this.#started) throw new Error('frames() may be called once');
+    this.#started = true;
+    const { source, duration, width, height } = this.info;
+    const times = new CaptureTimes(this.info.frameRate ?? 25);
+    let yielded = 0;
+    try {
+      while (this.#capture !== null) {
+        throwIfAborted(this.signal);
+        const capture: Capture = this.#capture;
+        const mat = await capture.readAsync().catch(() => null);
+        if (this.#capture === null) return;
+        if (mat === null || mat.empty) {
+          if (yielded === 0) throw noFramesIn(source, this.trim, duration, false);
+          return;
+        }
+        const time = times.next(capture.get(property.milliseconds));
+        if (time >= this.trim.end) {
+          if (yielded === 0) throw noFramesIn(source, this.trim, duration, true);
+          return;
+        }
+        if (time < this.trim.start) continue;
+        if (mat.cols !== width || mat.rows !== height) {
+          throw new RvosError(
+            'BAD_FRAME_SIZE',
+            `frames of ${source} change their size midway`,
+            'Use --decoder ffmpeg.',
+          );
+        }
+        yielded++;
+        yield { width, height, data: matToRgb(mat, source), time };
+      }
+    } finally {
+      await this.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#capture?.release();
+    this.#capture = null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/**
+ * Times of frames from what OpenCV says after each read. The last frames of a file come with 0 ms, and some containers give
+ * nothing else: where the position does not grow, the frame is one frame period after the one before.
+ */
+export class CaptureTimes {
+  #first: number | null = null;
+  #last = 0;
+
+  constructor(readonly frameRate: number) {}
+
+  /** `milliseconds`: the position OpenCV gives for the next frame. Returns seconds since the first frame. */
+  next(milliseconds: number): number {
+    if (this.#first === null) {
+      this.#first = Number.isFinite(milliseconds) ? milliseconds : 0;
+      return 0;
+    }
+    const position = (milliseconds - this.#first) / 1000;
+    const time = position > this.#last ? position : this.#last + 1 / this.frameRate;
+    // Milliseconds hide that constant rates are fractions: 0.333 is 4/12.
+    const index = Math.round(time * this.frameRate);
+    const exact = index / this.frameRate;
+    this.#last = Math.abs(exact - time) < 0.0006 && exact > this.#last ? exact : time;
+    return this.#last;
+  }
+}
+
+async function loadOpencv(): Promise<z.infer<typeof opencvSchema>> {
+  // A variable, so that compilers do not ask for types of a package that may be absent.
+  const name = '@u4/opencv4nodejs';
+  try {
+    const loaded: unknown = await import(name);
+    const module = opencvSchema.safeParse(loaded);
+    if (module.success) return module.data;
+    return opencvSchema.parse((loaded as { default?: unknown }).default);
+  } catch (error) {
+    throw new RvosError(
+      'OPENCV_MISSING',
+      `the package ${name} is not installed or does not load`,
+      `Install OpenCV's headers (apt-get install libopencv-dev) and npm install ${name}, or use --decoder ffmpeg.`,
+      { cause: error },
+    );
+  }
+}
