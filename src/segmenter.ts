@@ -23,6 +23,9 @@ export interface SegmenterOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What of a model the way of the data needs; a backend has the rest. */
+export type SegmenterModel = Pick<ModelFolder, 'name' | 'preprocessing' | 'windows' | 'minScore' | 'tokenizer'>;
+
 /** No window is prepared ahead when its frames take more memory than this: 24 frames of 8K are 2.4 GB already. */
 const readAheadBytes = 512 * 2 ** 20;
 let streams = 0;
@@ -30,7 +33,7 @@ let streams = 0;
 /** Sentences in, masks out. Holds a network that is ready to run; any number of videos may pass through it. */
 export class Segmenter implements AsyncDisposable {
   private constructor(
-    readonly model: ModelFolder,
+    readonly model: SegmenterModel,
     readonly backend: Backend,
   ) {}
 
@@ -41,7 +44,7 @@ export class Segmenter implements AsyncDisposable {
   }
 
   /** A segmenter around a backend of the caller's own. */
-  static around(model: ModelFolder, backend: Backend): Segmenter {
+  static around(model: SegmenterModel, backend: Backend): Segmenter {
     return new Segmenter(model, backend);
   }
 
@@ -88,6 +91,7 @@ export class Segmenter implements AsyncDisposable {
     let texts: Promise<TextFeatures[]>;
     return new SegmentationStream({
       sentences,
+      part: { start: options.start, end: options.end },
       signal: options.signal,
       onProgress: options.onProgress,
       expectedFrames: (video) => expectedFrames(video, options),

@@ -4,8 +4,12 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { describeError, RvosError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
+import { registerImport } from './import.js';
+import { registerInspect } from './inspect.js';
 import { exitCodes, interruption } from './interruption.js';
 import { registerSegment } from './segment.js';
+import { registerStage } from './stage.js';
+import { registerTokenize } from './tokenize.js';
 
 /** Runs the command line; resolves with the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
@@ -42,6 +46,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
     )
     .exitOverride();
   registerSegment(program);
+  registerImport(program);
+  registerInspect(program);
+  registerTokenize(program);
+  registerStage(program);
   return program;
 }
 

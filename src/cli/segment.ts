@@ -5,7 +5,7 @@ import { RvosError } from '../errors.js';
 import { maxNetworkSide } from '../preprocess/size-rule.js';
 import { drainInto, type SinkOpener } from '../results/frame-sink.js';
 import { queriesJson } from '../results/masks-json.js';
-import { masksOutput } from '../results/outputs.js';
+import { contactSheetOutput, maskedVideoOutput, masksOutput } from '../results/outputs.js';
 import type { SegmentSummary } from '../results/segmented-frame.js';
 import { Segmenter } from '../segmenter.js';
 import type { WindowTail } from '../windows.js';
@@ -142,7 +142,9 @@ function wantedOutputs(options: SegmentCommandOptions): WantedOutput[] {
   const add = (name: string, path: string | undefined, open: (path: string) => SinkOpener) => {
     if (path !== undefined) outputs.push({ name, path, opener: open(path) });
   };
+  add('masked video', options.maskedVideo, (path) => maskedVideoOutput(path, { force }));
   add('masks', options.masks, (path) => masksOutput(path, { force }));
+  add('contact sheet', options.contactSheet, (path) => contactSheetOutput(path, { force }));
   return outputs;
 }
 

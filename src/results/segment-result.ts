@@ -10,7 +10,7 @@ import { drainInto, type FrameSink, type SinkContext, type SinkOpener } from './
 import { MaskSpool } from './mask-spool.js';
 import { writeMasksJson } from './masks-json.js';
 import { MasksPngSink } from './masks-png.js';
-import { isJson, type OutputOptions } from './outputs.js';
+import { contactSheetOutput, cutOutsOutput, hasEnding, maskedVideoOutput, type OutputOptions } from './outputs.js';
 import type { SegmentationStream } from './segmentation-stream.js';
 import type { QuerySummary, SegmentedFrame, SegmentSummary } from './segmented-frame.js';
 
@@ -50,7 +50,7 @@ export class SegmentResult implements AsyncDisposable {
       return new SpoolSink(spool);
     };
     const summary = await drainInto(stream, [open]);
-    return new SegmentResult(summary, await stream.start(), spool!, input, options);
+    return new SegmentResult(summary, stream.video!, spool!, input, options);
   }
 
   get video(): SegmentSummary['video'] {
@@ -99,9 +99,26 @@ export class SegmentResult implements AsyncDisposable {
     }
   }
 
+  /** MP4 with the masks painted over the frames, captions above, the sound kept. */
+  saveMaskedVideo(path: string, options: OutputOptions = {}): Promise<void> {
+    return this.#replayInto(maskedVideoOutput(path, options));
+  }
+
+  /** PNG: frames in columns, sentences in rows. */
+  saveContactSheet(path: string, options: OutputOptions = {}): Promise<void> {
+    return this.#replayInto(contactSheetOutput(path, options));
+  }
+
+  /** One sentence's object alone: WebM with alpha if the name ends in `.webm`, else a folder of PNGs with alpha. */
+  saveCutOuts(query: number, path: string, options: OutputOptions = {}): Promise<void> {
+    this.#check(query);
+    return this.#replayInto(cutOutsOutput(query, path, options));
+  }
+
   /** COCO run lengths if the name ends in `.json`, else a folder `<query>/<frame>.png`. */
   async saveMasks(path: string, options: OutputOptions = {}): Promise<void> {
-    if (isJson(path)) return writeMasksJson(await AtomicFile.create(path, options), this.spool, this.summary);
+    if (hasEnding(path, '.json'))
+      return writeMasksJson(await AtomicFile.create(path, options), this.spool, this.summary);
     const sink = await MasksPngSink.open(path, this.#context, options);
     try {
       let index = 0;
@@ -121,8 +138,24 @@ export class SegmentResult implements AsyncDisposable {
     await this.dispose();
   }
 
+  async #replayInto(open: SinkOpener): Promise<void> {
+    const reader = await this.#openAgain();
+    let sink: FrameSink | undefined;
+    try {
+      sink = await open({ ...this.#context, video: reader.info });
+      for await (const frame of this.#withMasks(reader)) {
+        await sink.write(frame);
+        reader.release?.(frame.frame);
+      }
+      await sink.finish(this.summary);
+    } finally {
+      await Promise.allSettled([reader.close(), sink?.abort()]);
+    }
+  }
+
   get #context(): SinkContext {
-    return { video: this.info, sentences: this.queries.map(({ text }) => text) };
+    const { start, end, signal } = this.options;
+    return { video: this.info, sentences: this.queries.map(({ text }) => text), part: { start, end }, signal };
   }
 
   async #openAgain(): Promise<VideoReader> {

@@ -22,9 +22,17 @@ export interface SegmentProgress {
   readonly windows: number;
 }
 
+/** Frames with start ≤ time < end, in seconds from the video's first frame. */
+export interface VideoPart {
+  readonly start?: number | undefined;
+  readonly end?: number | undefined;
+}
+
 /** The work behind a stream. `begin` opens the source; `run` yields final frames and reports each window. */
 export interface StreamJob {
   readonly sentences: readonly string[];
+  /** The part of the video that is wanted, in seconds. */
+  readonly part: VideoPart;
   begin(signal: AbortSignal): Promise<FrameSource>;
   run(
     source: FrameSource,
@@ -42,7 +50,9 @@ export interface StreamJob {
  */
 export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncDisposable {
   readonly sentences: readonly string[];
-  readonly signal: AbortSignal;
+  readonly part: VideoPart;
+  /** The caller's signal. */
+  readonly signal: AbortSignal | undefined;
   readonly #job: StreamJob;
   readonly #controller = new AbortController();
   readonly #windows: WindowScore[][];
@@ -56,7 +66,8 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
   constructor(job: StreamJob) {
     this.#job = job;
     this.sentences = job.sentences;
-    this.signal = this.#controller.signal;
+    this.part = job.part;
+    this.signal = job.signal;
     this.#windows = job.sentences.map(() => []);
     const outer = job.signal;
     const forward = () => this.#controller.abort(outer?.reason);
@@ -67,7 +78,7 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
 
   /** Opens the video, if iterating has not done so yet, and says what is known of it. */
   async start(): Promise<VideoInfo> {
-    this.#source ??= this.#job.begin(this.signal);
+    this.#source ??= this.#job.begin(this.#controller.signal);
     try {
       this.#opened = await this.#source;
     } catch (error) {
@@ -75,6 +86,11 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
       throw this.#job.signal?.aborted ? abortError(this.#job.signal) : error;
     }
     return this.#opened.info;
+  }
+
+  /** What is known of the video, once it is open. */
+  get video(): VideoInfo | undefined {
+    return this.#opened?.info;
   }
 
   /** May be called once. */
@@ -93,7 +109,7 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
           this.#windows[sentence]!.push(score);
         });
       };
-      for await (const frame of this.#job.run(source, this.signal, onWindow)) {
+      for await (const frame of this.#job.run(source, this.#controller.signal, onWindow)) {
         this.#times.push(frame.time);
         yield frame;
       }

@@ -1,0 +1,47 @@
+import { maskColor, paintMasks } from '../masks/overlay.js';
+import { MaskedVideoWriter } from '../video/masked-video-writer.js';
+import type { FrameSink, SinkContext } from './frame-sink.js';
+import type { SegmentedFrame } from './segmented-frame.js';
+
+/** Writes `--masked-video`: the masks painted over the frames, a caption for each sentence above, the sound kept. */
+export class MaskedVideoSink implements FrameSink {
+  /** Masks are painted into the same memory frame after frame. */
+  readonly #painted: Uint8Array;
+
+  private constructor(
+    private readonly writer: MaskedVideoWriter,
+    size: { readonly width: number; readonly height: number },
+  ) {
+    this.#painted = new Uint8Array(size.width * size.height * 3);
+  }
+
+  static async open(
+    path: string,
+    { video, sentences, part, signal }: SinkContext,
+    { force }: { readonly force?: boolean | undefined } = {},
+  ): Promise<MaskedVideoSink> {
+    const { width, height, frameRate, hasAudio, file } = video;
+    const writer = await MaskedVideoWriter.open(path, {
+      ...{ width, height, frameRate, force, signal },
+      captions: sentences.map((text, i) => ({ text, color: maskColor(i) })),
+      ...(hasAudio && file !== undefined && { audioFrom: { path: file, ...part } }),
+    });
+    return new MaskedVideoSink(writer, video);
+  }
+
+  get warnings(): readonly string[] {
+    return this.writer.warnings;
+  }
+
+  async write({ frame, masks }: SegmentedFrame): Promise<void> {
+    await this.writer.write(await paintMasks(frame, masks, { target: this.#painted }));
+  }
+
+  finish(): Promise<void> {
+    return this.writer.finish();
+  }
+
+  abort(): Promise<void> {
+    return this.writer.abort();
+  }
+}
