@@ -1,0 +1,41 @@
+/** What users of the package import. */
+export type {
+  Backend,
+  Frames,
+  Preprocessing,
+  SegmentOptions as BackendSegmentOptions,
+  SentenceMasks,
+  TextFeatures,
+  TokenizedSentence,
+  WindowMasks,
+} from './backends/backend.js';
+export { type BackendChoice, openBackend } from './backends/open-backend.js';
+export { RvosError, type RvosErrorCode } from './errors.js';
+export { type CutoutOptions, cutOut, cutOutPng } from './masks/cutout.js';
+export { emptyMask, type Mask, maskByteLength } from './masks/mask.js';
+export { maskColor, type OverlayOptions, paintMasks, type RgbColor } from './masks/overlay.js';
+export { maskFromPixels, maskToPixels } from './masks/pixels.js';
+export { decodeMaskPng, encodeMaskPng } from './masks/png.js';
+export { type CocoRle, decodeRle, encodeRle } from './masks/rle.js';
+export { type Box, maskOverlap, maskStatistics } from './masks/statistics.js';
+export type { Architecture, Precision } from './model/architecture.js';
+export { type ImportOptions, type ImportResult, importModel } from './model/import.js';
+export { type ModelFolder, openModelFolder, shippedModels } from './model/model-folder.js';
+export { drainInto, type FrameSink, type SinkContext, type SinkOpener } from './results/frame-sink.js';
+export {
+  contactSheetOutput,
+  cutOutsOutput,
+  maskedVideoOutput,
+  masksOutput,
+  type OutputOptions,
+} from './results/outputs.js';
+export type { SegmentResult } from './results/segment-result.js';
+export type { SegmentationStream, SegmentProgress } from './results/segmentation-stream.js';
+export type { QuerySummary, SegmentedFrame, SegmentSummary, WindowScore } from './results/segmented-frame.js';
+export type { FrameOptions, MatLike, SuppliedFrame, SuppliedFrames } from './results/supplied-frames.js';
+export type { RunOptions, VideoRunOptions } from './segment-options.js';
+export { Segmenter, type SegmenterModel, type SegmenterOptions } from './segmenter.js';
+export type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './video/frame.js';
+export { openVideo } from './video/open-video.js';
+export { timestamp } from './video/timestamps.js';
+export { type WindowRange, type WindowSchedule, type WindowTail, windowRanges } from './windows.js';
