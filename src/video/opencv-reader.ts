@@ -1,3 +1,6 @@
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { RvosError, throwIfAborted } from '../errors.js';
 import type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './frame.js';
@@ -142,14 +145,15 @@ export class CaptureTimes {
   }
 }
 
+/** The package beside rvos, or in the `node_modules` of the folder that RVOS_OPENCV names. */
 async function loadOpencv(): Promise<z.infer<typeof opencvSchema>> {
   // A variable, so that compilers do not ask for types of a package that may be absent.
   const name = '@u4/opencv4nodejs';
+  const folder = process.env.RVOS_OPENCV;
   try {
-    const loaded: unknown = await import(name);
-    const module = opencvSchema.safeParse(loaded);
-    if (module.success) return module.data;
-    return opencvSchema.parse((loaded as { default?: unknown }).default);
+    const resolveFrom = folder ? pathToFileURL(join(resolve(folder), 'package.json')) : import.meta.url;
+    // Its ES module is a wrapper around the CommonJS one.
+    return opencvSchema.parse(createRequire(resolveFrom)(name));
   } catch (error) {
     throw new RvosError(
       'OPENCV_MISSING',
