@@ -10,13 +10,6 @@ export async function* readAhead<T>(
   worthwhile: (value: T) => boolean = () => true,
 ): AsyncGenerator<T, void, undefined> {
   const iterator = source[Symbol.asyncIterator]();
-  let abort: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(abortError(signal));
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-  });
-  aborted.catch(() => undefined);
   const request = (): Promise<IteratorResult<T>> => {
     const next = iterator.next();
     next.catch(() => undefined); // told when its turn comes
@@ -25,14 +18,23 @@ export async function* readAhead<T>(
   try {
     let next: Promise<IteratorResult<T>> | undefined = request();
     for (;;) {
-      const result: IteratorResult<T> = await Promise.race([next ?? request(), aborted]);
+      const result: IteratorResult<T> = await orAbort(next ?? request(), signal);
       if (result.done) return;
       next = worthwhile(result.value) ? request() : undefined;
       yield result.value;
     }
   } finally {
-    signal.removeEventListener('abort', abort);
     // Not awaited: a source that waits for its next value cannot return before that comes.
     void Promise.resolve(iterator.return?.()).catch(() => undefined);
   }
+}
+
+/** Not `Promise.race` with one promise for the abort: that promise would hold every value there ever was. */
+function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const abort = () => reject(abortError(signal));
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
