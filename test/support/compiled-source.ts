@@ -4,16 +4,16 @@ import ts from 'typescript';
 
 /**
  * Transpiles `src/` (no type check) into a fresh folder inside `node_modules/.cache`, so that a child process can run it
- * with plain `node` and still finds the packages. For tests of process exit, signals and memory. Remove with `remove()`.
+ * with plain `node` and still finds the packages. `parts`: the files and folders needed, default all. For tests of process exit, signals and memory. Remove with `remove()`.
  */
-export function compileSource(): { folder: string; remove(): void } {
+export function compileSource(parts: readonly string[] = ['']): { folder: string; remove(): void } {
   const root = join(import.meta.dirname, '../..');
   const cache = join(root, 'node_modules/.cache');
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(join(cache, 'rvos-src-'));
   const source = join(root, 'src');
   for (const entry of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
-    if (!entry.endsWith('.ts')) continue;
+    if (!entry.endsWith('.ts') || !parts.some((part) => entry.startsWith(part))) continue;
     const target = join(folder, entry.replace(/\.ts$/, '.js'));
     mkdirSync(dirname(target), { recursive: true });
     const { outputText } = ts.transpileModule(readFileSync(join(source, entry), 'utf8'), {
