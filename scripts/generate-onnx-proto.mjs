@@ -13,7 +13,18 @@ writeFileSync(
 );
 const result = spawnSync(
   'npx',
-  ['--yes', '-p', '@bufbuild/buf@1.75.0', '-p', '@bufbuild/protoc-gen-es@2.17.0', 'buf', 'generate', 'src/model/onnx', '--template', template],
+  [
+    '--yes',
+    '-p',
+    '@bufbuild/buf@1.75.0',
+    '-p',
+    '@bufbuild/protoc-gen-es@2.17.0',
+    'buf',
+    'generate',
+    'src/model/onnx',
+    '--template',
+    template,
+  ],
   { stdio: 'inherit' },
 );
 rmSync(scratch, { recursive: true });
