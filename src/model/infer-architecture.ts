@@ -109,8 +109,8 @@ class Shapes {
     let count = 0;
     for (const name of this.tensors.keys()) {
       if (!name.startsWith(prefix)) continue;
-      const index = Number(name.slice(prefix.length).split('.', 1)[0]);
-      if (Number.isInteger(index) && index >= 0 && index < maxLayers) count = Math.max(count, index + 1);
+      const digits = /^\d{1,4}(?=\.)/.exec(name.slice(prefix.length))?.[0];
+      if (digits !== undefined && Number(digits) < maxLayers) count = Math.max(count, Number(digits) + 1);
     }
     if (count === 0) throw notMttr(`${this.path} lacks ${prefix}0`);
     return count;
