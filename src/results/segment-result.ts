@@ -78,9 +78,9 @@ export class SegmentResult implements AsyncDisposable {
   }
 
   /** The masks of one sentence, frame by frame. */
-  masks(query: number): AsyncGenerator<Mask, void, undefined> {
+  async *masks(query: number): AsyncGenerator<Mask, void, undefined> {
     this.#check(query);
-    return this.spool.masks(query);
+    yield* this.spool.masks(query);
   }
 
   /** The bounding boxes of one sentence's masks, frame by frame. */
@@ -110,7 +110,7 @@ export class SegmentResult implements AsyncDisposable {
   }
 
   /** One sentence's object alone: WebM with alpha if the name ends in `.webm`, else a folder of PNGs with alpha. */
-  saveCutOuts(query: number, path: string, options: OutputOptions = {}): Promise<void> {
+  async saveCutOuts(query: number, path: string, options: OutputOptions = {}): Promise<void> {
     this.#check(query);
     return this.#replayInto(cutOutsOutput(query, path, options));
   }
