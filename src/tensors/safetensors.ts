@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { z } from 'zod';
 import { RvosError } from '../errors.js';
 import { AtomicFile } from '../files/atomic-output.js';
+import { openRegularFile } from '../files/open-regular-file.js';
 import { toOutputError } from '../files/output-error.js';
 import { allocate, readExactly } from '../files/read-exactly.js';
 import { elementCount, elementSize, isDtype, type Tensor, type TensorInfo, typedView } from './tensor.js';
@@ -46,7 +47,8 @@ export class SafetensorsFile implements AsyncDisposable {
 
   /** Throws `RvosError` NOT_FOUND or BAD_TENSOR_FILE. */
   static async open(path: string): Promise<SafetensorsFile> {
-    const handle = await openForReading(path);
+    const handle = await openRegularFile(path);
+    if (!handle) throw bad(path, 'is not a regular file');
     try {
       const { locations, metadata } = await readHeader(path, handle);
       return new SafetensorsFile(path, handle, locations, metadata);
@@ -162,20 +164,6 @@ async function writePiece(handle: FileHandle, bytes: Uint8Array, position: numbe
     done += (await handle.write(bytes, done, length, position + done)).bytesWritten;
   }
   return done;
-}
-
-async function openForReading(path: string): Promise<FileHandle> {
-  let handle: FileHandle;
-  try {
-    handle = await open(path, 'r');
-  } catch (cause) {
-    throw new RvosError('NOT_FOUND', `cannot open ${path}`, 'Check the path and its permissions.', { cause });
-  }
-  if (!(await handle.stat()).isFile()) {
-    await handle.close();
-    throw bad(path, 'is not a regular file');
-  }
-  return handle;
 }
 
 async function readHeader(path: string, handle: FileHandle) {

@@ -1,5 +1,5 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import { RvosError } from '../../errors.js';
+import type { RvosError } from '../../errors.js';
+import { openRegularFile } from '../../files/open-regular-file.js';
 import { readExactly } from '../../files/read-exactly.js';
 import type { TensorInfo } from '../../tensors/tensor.js';
 import { badCheckpoint } from './bad-checkpoint.js';
@@ -24,14 +24,9 @@ const legacyMagic = Buffer.from('80028a0a6cfc9c46f920', 'hex');
  * safetensors. Nothing in the file is executed. Throws `RvosError` NOT_FOUND or BAD_CHECKPOINT.
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
-  let handle: FileHandle;
+  const handle = await openRegularFile(path);
+  if (!handle) throw badCheckpoint(path, 'is not a regular file');
   try {
-    handle = await open(path, 'r');
-  } catch (cause) {
-    throw new RvosError('NOT_FOUND', `cannot open ${path}`, 'Check the path and its permissions.', { cause });
-  }
-  try {
-    if (!(await handle.stat()).isFile()) throw badCheckpoint(path, 'is not a regular file');
     const start = Buffer.alloc(legacyMagic.length);
     const length = await readExactly(handle, start, 0);
     if (length >= 4 && start.readUInt32LE() === 0x04034b50) return await openTorchCheckpoint(path, handle);

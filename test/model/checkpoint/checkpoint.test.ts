@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -177,7 +178,11 @@ describe('openCheckpoint', () => {
 
   it('names what is absent, a folder, of another kind, or of the old format', async () => {
     await expect(openCheckpoint(join(folder, 'absent'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    await expect(openCheckpoint(folder)).rejects.toMatchObject({ code: 'BAD_CHECKPOINT' });
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    for (const irregular of [folder, pipe, '/dev/zero']) {
+      await expect(openCheckpoint(irregular)).rejects.toMatchObject({ code: 'BAD_CHECKPOINT' });
+    }
     const path = join(folder, 'other');
     await writeFile(path, Buffer.from('80028a0a6cfc9c46f9206aa850192e', 'hex'));
     await expect(openCheckpoint(path)).rejects.toMatchObject({
