@@ -95,6 +95,7 @@ export class FfmpegReader implements VideoReader {
         duration: probed?.duration ?? null,
         hasAudio: probed === null ? log.hasAudio : probed.audioCodec !== null,
         ...('path' in input && { file: input.path }),
+        ...('path' in input && { file: input.path }),
       };
       return reader;
     } catch (error) {

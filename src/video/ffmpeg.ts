@@ -36,7 +36,7 @@ const refusedDemuxers = new Set(
   (
     'concat concatf hls applehttp dash imf sdp rtp rtsp sap image2 image2pipe alias_pix webm_dash_manifest ' +
     'vapoursynth avisynth lavfi tedcaptions libmodplug libopenmpt libgme bluray dvdvideo ' +
-    'tty bin xbin adf idf ffmetadata data'
+    'vobsub svg_pipe tty bin xbin adf idf ffmetadata data'
   ).split(' '),
 );
 

@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { RvosError, throwIfAborted } from '../errors.js';
+import { ffmpegAbilities } from './ffmpeg.js';
+import { type ProbedFile, probeFile } from './ffprobe.js';
 import type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './frame.js';
 import { type MatLike, matToRgb } from './frame-iterable.js';
 import { checkFrameSize } from './frame-size.js';
@@ -16,15 +18,18 @@ interface Capture {
 }
 
 const opencvSchema = z.object({
-  VideoCapture: z.custom<new (path: string) => Capture>((value) => typeof value === 'function'),
+  VideoCapture: z.custom<new (path: string, api: number) => Capture>((value) => typeof value === 'function'),
 });
 
 /** OpenCV's numbers of capture properties. */
+/** Its ffmpeg alone: other parts of OpenCV take names for addresses or pipelines. */
+const ffmpegBackend = 1900;
+
 const property = { milliseconds: 0, width: 3, height: 4, frameRate: 5, frameCount: 7 } as const;
 
 /**
  * Decodes with OpenCV, for those who have it: the same frames and times as {@link FfmpegReader} for files that OpenCV
- * reads. OpenCV says nothing of sound, nor why it stopped.
+ * reads. OpenCV does not say why it stopped, so damaged files end without a warning.
  */
 export class OpencvReader implements VideoReader {
   readonly warnings: string[] = [];
@@ -44,11 +49,12 @@ export class OpencvReader implements VideoReader {
   static async open(path: string, name: string, options: OpenVideoOptions): Promise<OpencvReader> {
     const trim = checkTrim(options);
     const { VideoCapture } = await loadOpencv();
+    const probed = await guardedProbe(path, options.signal);
     throwIfAborted(options.signal);
     let capture: Capture;
     try {
-      // Without a folder in front OpenCV could take a name for an address or a camera.
-      capture = new VideoCapture(/^[/\\]|^[a-z]:[/\\]/i.test(path) ? path : `./${path}`);
+      // Without a folder in front a name could be taken for an address.
+      capture = new VideoCapture(/^[/\\]|^[a-z]:[/\\]/i.test(path) ? path : `./${path}`, ffmpegBackend);
     } catch (error) {
       throw new RvosError('NOT_A_VIDEO', `OpenCV cannot open ${name}`, 'Try --decoder ffmpeg.', { cause: error });
     }
@@ -66,9 +72,9 @@ export class OpencvReader implements VideoReader {
       capture.release();
       throw error;
     }
-    const frameRate = Number.isFinite(rate) && rate > 0 ? rate : null;
+    const frameRate = probed?.frameRate ?? (Number.isFinite(rate) && rate > 0 ? rate : null);
     const duration = frameRate !== null && count > 0 ? count / frameRate : null;
-    const info = { source: name, width, height, frameRate, duration, hasAudio: false };
+    const info = { source: name, width, height, frameRate, duration, hasAudio: probed?.audioCodec != null, file: path };
     return new OpencvReader(info, capture, trim, options.signal);
   }
 
@@ -145,6 +151,17 @@ export class CaptureTimes {
   }
 }
 
+/**
+ * What OpenCV does not tell (sound, the exact frame rate), where ffprobe is there; and the same limits for OpenCV's ffmpeg as
+ * for ours: it must not follow a playlist to other files or addresses.
+ */
+async function guardedProbe(path: string, signal: AbortSignal | undefined): Promise<ProbedFile | null> {
+  const abilities = await ffmpegAbilities().catch(() => null);
+  const formats = abilities === null ? '' : `|format_whitelist;${abilities.demuxers}`;
+  process.env.OPENCV_FFMPEG_CAPTURE_OPTIONS ??= `protocol_whitelist;file${formats}`;
+  return abilities === null ? null : probeFile(path, abilities, signal);
+}
+
 /** The package beside rvos, or in the `node_modules` of the folder that RVOS_OPENCV names. */
 async function loadOpencv(): Promise<z.infer<typeof opencvSchema>> {
   // A variable, so that compilers do not ask for types of a package that may be absent.
@@ -152,8 +169,11 @@ async function loadOpencv(): Promise<z.infer<typeof opencvSchema>> {
   const folder = process.env.RVOS_OPENCV;
   try {
     const resolveFrom = folder ? pathToFileURL(join(resolve(folder), 'package.json')) : import.meta.url;
-    // Its ES module is a wrapper around the CommonJS one.
-    return opencvSchema.parse(createRequire(resolveFrom)(name));
+    const require = createRequire(resolveFrom);
+    const { Log } = createRequire(require.resolve(name))('@u4/opencv-build') as { Log?: { silence: boolean } };
+    // It would report on standard output, which may be our JSON.
+    if (Log !== undefined) Log.silence = true;
+    return opencvSchema.parse(require(name));
   } catch (error) {
     throw new RvosError(
       'OPENCV_MISSING',

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openVideo } from '../../src/video/open-video.js';
@@ -43,6 +44,12 @@ describe('the OpenCV reader', () => {
     },
   );
 
+  it('knows of sound, which OpenCV does not', async () => {
+    await ffmpeg('-i', golden, '-f', 'lavfi', '-i', 'sine=duration=1', '-c:v', 'copy', '-c:a', 'aac', at('tone.mp4'));
+    const { info } = await readAll(at('tone.mp4'), { decoder: 'opencv' });
+    expect(info).toMatchObject({ hasAudio: true, file: at('tone.mp4') });
+  });
+
   it('trims like the ffmpeg reader', async () => {
     const part = { start: 0.5, end: 1.5 };
     const expected = (await readAll(golden, part)).frames;
@@ -54,6 +61,12 @@ describe('the OpenCV reader', () => {
     await ffmpeg('-f', 'lavfi', '-i', 'sine=duration=1', '-c:a', 'aac', at('sound.m4a'));
     await expect(openVideo(at('sound.m4a'), { decoder: 'opencv' })).rejects.toMatchObject(rvosError('NOT_A_VIDEO'));
     await expect(readAll(golden, { decoder: 'opencv', start: 50 })).rejects.toMatchObject(rvosError('NO_FRAMES'));
+    await ffmpeg('-i', golden, '-c:v', 'mpeg2video', at('secret.ts'));
+    await writeFile(
+      at('list.m3u8'),
+      `#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n${at('secret.ts')}\n#EXT-X-ENDLIST\n`,
+    );
+    await expect(openVideo(at('list.m3u8'), { decoder: 'opencv' })).rejects.toMatchObject(rvosError('NOT_A_VIDEO'));
     const signal = AbortSignal.abort();
     await expect(openVideo(golden, { decoder: 'opencv', signal })).rejects.toMatchObject(rvosError('ABORTED'));
   });

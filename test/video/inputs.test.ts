@@ -206,6 +206,7 @@ describe('addresses', () => {
     for await (const _ of reader.frames()) frames++;
     expect(frames).toBe(25);
     expect(reader.info.source).toBe(`${base}/hop4`);
+    expect(reader.info.file).toContain(tmpdir());
     expect(await leftovers()).toEqual(before);
     await reader.close();
   });
