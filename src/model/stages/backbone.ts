@@ -1,5 +1,6 @@
 import type { Value } from '../onnx/graph-builder.js';
 import { Operators } from '../onnx/operators.js';
+import { runtimeZero } from './relative-position-bias.js';
 import { type ClipSize, graphOptions, levelSizes, type StageOptions } from './stage-options.js';
 import { planWindows, type WindowPlan, windowAttention } from './window-attention-chunked.js';
 import { type Triple, windowGrid } from './window-grid.js';
@@ -18,10 +19,12 @@ export function backboneGraph(options: StageOptions, clip: ClipSize): Uint8Array
   const sizes = levelSizes(clip.height, clip.width, swin.depths.length);
   const frames = g.input('frames', 'float', [1, clip.frames, 3, clip.height, clip.width]);
 
+  const zero = runtimeZero(g, frames);
+
   let tokens = patchEmbed(g, frames, sizes[0]!);
   swin.depths.forEach((depth, level) => {
     const size: Triple = [clip.frames, ...sizes[level]!];
-    const plans = [false, true].map((shifted) => planWindows(g, windowGrid(size, swin.window_size, shifted)));
+    const plans = [false, true].map((shifted) => planWindows(g, windowGrid(size, swin.window_size, shifted), zero));
     let rows = splitRows(g, tokens);
     for (let j = 0; j < depth; j++) {
       rows = block(

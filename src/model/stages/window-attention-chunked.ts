@@ -23,11 +23,13 @@ interface Chunk {
 export interface WindowPlan {
   readonly grid: WindowGrid;
   readonly chunks: readonly Chunk[];
+  /** See `runtimeZero`. */
+  readonly zero: Value;
   /** For each token the position of its result in the concatenated chunks. */
   readonly back: Value;
 }
 
-export function planWindows(g: Operators, grid: WindowGrid): WindowPlan {
+export function planWindows(g: Operators, grid: WindowGrid, zero: Value): WindowPlan {
   const tokens = volume(grid.size);
   const perWindow = volume(grid.window);
   const perChunk = Math.max(1, Math.floor(chunkTokens / perWindow));
@@ -50,7 +52,7 @@ export function planWindows(g: Operators, grid: WindowGrid): WindowPlan {
   ]);
   const empty = g.expand(g.scalar(0, 'int32'), g.constant('int64', [tokens + 1]), [tokens + 1]);
   const inverse = g.node('ScatterElements', [empty, forward, range], 'int32', [tokens + 1], { axis: 0 });
-  return { grid, chunks, back: g.slice(inverse, 0, 0, tokens) };
+  return { grid, chunks, zero, back: g.slice(inverse, 0, 0, tokens) };
 }
 
 /** int32 [windows · positions] of one box: T + H + W offsets, anything in the padding → `tokens`. */
@@ -80,7 +82,7 @@ export function windowAttention(
 ): Value {
   const positions = volume(plan.grid.window);
   const width = normed.shape[1] as number;
-  const bias = relativePositionBias(g, block, positions, fullWindow);
+  const bias = relativePositionBias(g, block, positions, fullWindow, plan.zero);
   const masks = new Map<PatternBox, Value>();
   const results = plan.chunks.map(({ pattern, rows, windows }) => {
     if (!masks.has(pattern)) masks.set(pattern, pattern.uniform ? bias : g.add(bias, patternMask(g, pattern)));
