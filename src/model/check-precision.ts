@@ -46,7 +46,7 @@ export async function checkPrecision(
     const target = precision === 'fp16' ? 'tensorrt' : 'onnxruntime';
     const path = join(scratch, precision, `${stage}.onnx`);
     await writeFile(path, stageGraph(stage, { architecture, target, stored: precision, compute: precision, clip }));
-    const session = await InferenceSession.create(path, { logSeverityLevel: 3 });
+    const session = await InferenceSession.create(path, sessionOptions(defaultThreads()));
     try {
       const names = new Set(session.inputNames);
       return await session.run(Object.fromEntries(Object.entries(inputs).filter(([name]) => names.has(name))));
