@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Precision } from '../../../src/model/architecture.js';
 import { stageGraph } from '../../../src/model/stages/index.js';
 import { noise, rmsError, worstError } from '../../support/compare.js';
-import { importGoldenModel, type TemporaryModel } from '../../support/golden-model.js';
+import { openGoldenModel } from '../../support/golden-model.js';
 import { dataOf, floats, ints, runGraph } from '../../support/graph-session.js';
 
 /*
@@ -13,9 +13,9 @@ import { dataOf, floats, ints, runGraph } from '../../support/graph-session.js';
  * each. Both must give the same levels, whatever stands in the frames that are not the clip's.
  */
 
-let golden: TemporaryModel;
+let golden: Awaited<ReturnType<typeof openGoldenModel>>;
 beforeAll(async () => {
-  golden = await importGoldenModel();
+  golden = await openGoldenModel();
 });
 afterAll(() => golden.remove());
 

@@ -4,13 +4,13 @@ import { loadCore } from '../../../src/native/load-core.js';
 import { unpackBits } from '../../support/bits.js';
 import { worstError } from '../../support/compare.js';
 import { readGoldenCase, swapped } from '../../support/golden-case.js';
-import { importGoldenModel, type TemporaryModel } from '../../support/golden-model.js';
+import { openGoldenModel } from '../../support/golden-model.js';
 import { dataOf, maskLogits, runNetwork } from '../../support/graph-session.js';
 import { bytesOf, floatsOf } from '../../support/safetensors.js';
 
-let golden: TemporaryModel;
+let golden: Awaited<ReturnType<typeof openGoldenModel>>;
 beforeAll(async () => {
-  golden = await importGoldenModel();
+  golden = await openGoldenModel();
 });
 afterAll(() => golden.remove());
 

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { maskIou } from '../../support/compare.js';
 import { readGoldenCase } from '../../support/golden-case.js';
-import { importGoldenModel, type TemporaryModel } from '../../support/golden-model.js';
+import { openGoldenModel } from '../../support/golden-model.js';
 import { maskLogits, runNetwork } from '../../support/graph-session.js';
 
-let fp32: TemporaryModel;
-let fp16: TemporaryModel;
+let fp32: Awaited<ReturnType<typeof openGoldenModel>>;
+let fp16: Awaited<ReturnType<typeof openGoldenModel>>;
 beforeAll(async () => {
-  [fp32, fp16] = [await importGoldenModel('fp32'), await importGoldenModel('fp16')];
+  [fp32, fp16] = [await openGoldenModel('fp32'), await openGoldenModel('fp16')];
 });
 afterAll(() => Promise.all([fp32.remove(), fp16.remove()]));
 
