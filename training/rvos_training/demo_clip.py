@@ -38,17 +38,17 @@ def demo(seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=1, help="the first seed from here on that gives a lively clip")
     parser.add_argument("--out", required=True)
     arguments = parser.parse_args()
-    made = demo(arguments.seed)
-    if made is None:
-        parser.error(f"seed {arguments.seed} gives a dull clip: try the next")
+    seed = arguments.seed
+    while (made := demo(seed)) is None:
+        seed += 1
     frames, _, sentences = made
     write_with_tones(arguments.out, frames, RATE)
     texts = [text for text, _ in sentences]
-    Path(arguments.out).with_suffix(".json").write_text(json.dumps({"sentences": texts}, indent=1) + "\n")
-    print("\n".join(texts))
+    Path(arguments.out).with_suffix(".json").write_text(json.dumps({"seed": seed, "sentences": texts}, indent=1) + "\n")
+    print(f"seed {seed}", *texts, sep="\n")
 
 
 if __name__ == "__main__":

@@ -71,10 +71,14 @@ class TextEncoder(nn.Module):
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))})
         self.dropout = nn.Dropout(dropout)
         for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Embedding)):
-                nn.init.normal_(module.weight, std=0.02)
             if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
+        # Words start well apart, like the frozen features of a pretrained encoder. With RoBERTa's 0.02 for all,
+        # a small encoder trained along soon gives every sentence of one colour the same features.
+        nn.init.normal_(self.embeddings.word_embeddings.weight, std=1.0)
+        nn.init.normal_(self.embeddings.position_embeddings.weight, std=0.3)
+        nn.init.zeros_(self.embeddings.token_type_embeddings.weight)
 
     def forward(self, ids, mask):
         """ids [P,S] int64, mask [P,S] bool (True = a token) -> [P,S,C]"""

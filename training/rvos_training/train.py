@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from . import recipes
+from .attributes import AttributeHead
 from .config import Config, compact
 from .losses import Target, losses
 from .mttr import MTTR, normalize
@@ -24,6 +25,15 @@ from .synthetic import VERSION
 from .synthetic.clips import make_clip
 from .tokenizer import SentenceTokenizer, make
 from .validate import validate
+
+
+def group_of(name):
+    """The group of parameters that share a learning rate."""
+    if name.startswith(("transformer.text_encoder.", "transformer.txt_proj.")):
+        return "text"
+    if name.endswith("relative_position_bias_table"):
+        return "bias"
+    return "backbone" if name.startswith("backbone.") else "others"
 
 
 def locate(phases, step):
@@ -39,21 +49,21 @@ def learning_rate(phases, step):
     phase, inside = locate(phases, step)
     start, end = phase.rates
     rate = end + (start - end) * 0.5 * (1 + math.cos(math.pi * inside / phase.steps))
-    return rate * min(1.0, (step + 1) / recipes.WARM_UP)
+    return rate * min(1.0, (inside + 1) / phase.warm_up)
 
 
 def generated_batch(phase, seed, step, tokenizer):
-    """-> arguments of the network, targets of its sentences"""
+    """-> arguments of the network, targets of its sentences, objects of its clips"""
     rng = np.random.default_rng([seed, step])
     kind = phase.batches[rng.choice(len(phase.batches), p=[b.share for b in phase.batches])]
     t = int(rng.integers(kind.frames[0], kind.frames[1] + 1))
     count = max(1, round(kind.clips * (kind.frames[0] + kind.frames[1]) / 2 / t))
     clips = [make_clip((seed << 44) + step * 64 + i, t, *kind.size, sentences=kind.sentences, absent=kind.absent,
-                       still=kind.still) for i in range(count)]
+                       still=kind.still, plain=kind.plain, counts=kind.counts) for i in range(count)]
     keep = np.sort(rng.choice(t, min(t, kind.supervised), replace=False))
     frames = normalize(torch.from_numpy(np.stack([c.frames for c in clips], 1)))
     ids, mask = tokenizer([text for c in clips for text, _ in c.sentences])
-    targets = []
+    targets, things = [], [c.things for c in clips]
     for clip in clips:
         masks = torch.from_numpy(clip.masks[:, keep]).float().transpose(0, 1).contiguous()
         for _, index in clip.sentences:
@@ -61,7 +71,7 @@ def generated_batch(phase, seed, step, tokenizer):
             targets.append(Target(masks, index, visible))
     inputs = {"frames": frames, "input_ids": ids, "attention_mask": mask, "valid_frames": torch.from_numpy(keep),
               "clip_index": torch.arange(count).repeat_interleave(kind.sentences)}
-    return inputs, targets
+    return inputs, targets, things
 
 
 class Average:
@@ -99,7 +109,13 @@ class Run:
         self.config = compact(self.tokenizer.vocab_size)
         self.model = MTTR(self.config).train()
         self.average = Average(self.model)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, weight_decay=recipes.WEIGHT_DECAY)
+        self.attributes = AttributeHead(self.model.backbone.dims[2])
+        groups = {"others": [], "text": [], "bias": [], "backbone": [], "attributes": [*self.attributes.parameters()]}
+        for name, parameter in self.model.named_parameters():
+            groups[group_of(name)].append(parameter)
+        self.optimizer = torch.optim.AdamW(
+            [{"params": p, "share": recipes.RATES[name],
+              "weight_decay": 0.0 if name == "bias" else recipes.WEIGHT_DECAY} for name, p in groups.items()], lr=1e-4)
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         if (self.out / "last.pt").exists():
             self.restore()
@@ -108,6 +124,7 @@ class Run:
         saved = torch.load(self.out / "last.pt", map_location="cpu")
         self.model.load_state_dict(saved["model"])
         self.average.model.load_state_dict(saved["average"])
+        self.attributes.load_state_dict(saved["attributes"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.best, self.seconds = saved["step"], saved["best"], saved["seconds"]
         # Lines written after the checkpoint will be written again.
@@ -120,16 +137,23 @@ class Run:
         state = {"step": self.step, "config": self.config.to_dict(), "average": self.average.model.state_dict(),
                  "seed": self.seed, "generator": VERSION, "seconds": self.seconds, "note": note}
         if name == "last.pt":
-            state.update(model=self.model.state_dict(), optimizer=self.optimizer.state_dict(), best=self.best)
+            state.update(model=self.model.state_dict(), attributes=self.attributes.state_dict(),
+                         optimizer=self.optimizer.state_dict(), best=self.best)
         save(self.out / name, state)
 
     def train_step(self):
         phase, _ = locate(self.phases, self.step)
-        inputs, targets = generated_batch(phase, self.seed, self.step, self.tokenizer)
+        inputs, targets, things = generated_batch(phase, self.seed, self.step, self.tokenizer)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.phases, self.step)
+            group["lr"] = group["share"] * learning_rate(self.phases, self.step)
         self.optimizer.zero_grad(set_to_none=True)
-        values, total, _ = losses(self.model(**inputs), targets)
+        outputs = self.model(**inputs)
+        values, total, _ = losses(outputs, targets)
+        each = len(targets) // len(things)  # sentences of a clip have the same masks
+        named, right = self.attributes(outputs["levels"][2], [t.masks for t in targets[::each]], things,
+                                       len(inputs["frames"]))
+        values = {**values, "attributes": named, "right_shape": right["shape"], "right_color": right["color"]}
+        total = total + recipes.ATTRIBUTES * named
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipes.CLIP)
         self.optimizer.step()
@@ -173,7 +197,8 @@ class Run:
                             + ",".join(f"{v:.4f}" for v in means.values()) + "\n")
                 phase, inside = locate(self.phases, self.step)
                 print(f"{self.step}/{total_steps} {phase.name} {inside}/{phase.steps} loss {means['total']:.3f} "
-                      f"dice {means['dice']:.3f} referred {means['is_referred']:.3f} "
+                      f"dice {means['dice']:.3f} referred {means['is_referred']:.3f} shape {means['right_shape']:.2f} "
+                      f"color {means['right_color']:.2f} "
                       f"{self.seconds / self.step:.3f} s/step", flush=True)
                 sums, count = {}, 0
             if self.step % every == 0 or self.step == total_steps:

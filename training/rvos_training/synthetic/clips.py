@@ -15,10 +15,12 @@ class Clip:
     masks: np.ndarray  # bool [M,T,H,W], visible part of each object; every object is seen in some frame
     sentences: List[Tuple[str, Optional[int]]]  # text and the object it means (None: nothing)
     descriptions: List[dict]
+    things: list  # the scene's Thing of each object
 
 
-def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, start=None, counts=None):
-    """A clip of t frames. absent: share of sentences that refer to nothing. Motion is spoken of from 4 frames on."""
+def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, plain=False, start=None, counts=None):
+    """A clip of t frames. absent: share of sentences that refer to nothing; plain: sentences of shape and colour
+    alone. Motion is spoken of from 4 frames on."""
     attempt = 0
     while True:
         rng = np.random.default_rng([seed, attempt])
@@ -36,7 +38,7 @@ def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, start=None, c
                 found.append((made, None))
                 continue
             for k in np.roll(order, -i):
-                made = refer(rng, scene, k, window, use_motion)
+                made = refer(rng, scene, k, window, use_motion, plain)
                 if made:
                     found.append((made, int(k)))
                     break
@@ -48,4 +50,4 @@ def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, start=None, c
         if any(k is not None and masks[k].sum() < 20 * t for _, k in found):
             continue
         return Clip(frames, masks[seen], [(text, None if k is None else int(index[k])) for (text, _), k in found],
-                    [d for (_, d), _ in found])
+                    [d for (_, d), _ in found], [thing for thing, s in zip(scene.things, seen) if s])

@@ -115,7 +115,7 @@ def make_scene(seed, aspect=1.5, counts=(0.12, 0.28, 0.35, 0.25), still=False, l
         if len(things) == wanted:
             break
         shape, color = SHAPES[rng.integers(len(SHAPES))], names[rng.integers(len(names))]
-        if things and rng.random() < 0.55:  # look-alikes: only part of the description tells them apart
+        if things and rng.random() < 0.35:  # look-alikes: only part of the description tells them apart
             twin = things[rng.integers(len(things))]
             shape, color = (twin.shape, color) if rng.random() < 0.5 else (shape, twin.color)
         thing = _thing(rng, shape, color, still, spin=shape in ROTATABLE and rng.random() < 0.25,

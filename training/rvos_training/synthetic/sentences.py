@@ -114,10 +114,13 @@ def _wrap(rng, text):
     return text if r < 0.95 else _pick(rng, ("find the ", "track the ", "segment the ")) + text
 
 
-def _describe(rng, scene, thing, frames, use_motion):
+def _describe(rng, scene, thing, frames, use_motion, plain):
     """A random true description of a thing, not yet known to be unique."""
+    if plain:
+        d = {"shape": thing.shape if rng.random() < 0.88 else None}  # shapes are harder to learn than colours
+        return {**d, "color": thing.color} if d["shape"] is None or rng.random() < 0.45 else d
     d = {"shape": thing.shape if rng.random() < 0.82 else None}
-    if rng.random() < 0.7:
+    if rng.random() < 0.8:
         d["color"] = thing.color
     if thing.size and rng.random() < 0.3:
         d["size"] = thing.size
@@ -142,12 +145,13 @@ def _conditions(d):
     return {k: v for k, v in d.items() if k != "anchor_color"}
 
 
-def refer(rng, scene, index, frames, use_motion=True):
-    """A sentence that means scene.things[index] and nothing else in these frames, with its description; or None."""
+def refer(rng, scene, index, frames, use_motion=True, plain=False):
+    """A sentence that means scene.things[index] and nothing else in these frames, with its description; or None.
+    plain: of shape and colour alone."""
     thing = scene.things[index]
     others = [t for t in scene.things if t is not thing]
     for _ in range(14):
-        d = _describe(rng, scene, thing, frames, use_motion)
+        d = _describe(rng, scene, thing, frames, use_motion, plain)
         c = _conditions(d)
         if len(d) == 1 and d["shape"] is None:
             continue
