@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Tensor } from 'onnxruntime-node';
+import { defaultThreads, sessionOptions } from '../backends/session-options.js';
 import { throwIfAborted } from '../errors.js';
 import { networkSize } from '../preprocess/size-rule.js';
 import type { Architecture, Precision, StageName } from './architecture.js';

@@ -1,0 +1,342 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createReadStream } from 'node:fs';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { goldenModel } from '../support/golden-model.js';
+import { alive } from '../support/processes.js';
+import { goldenPath } from '../support/safetensors.js';
+import { ffmpeg } from '../support/videos.js';
+
+const entry = new URL('../../dist/cli/main.js', import.meta.url).pathname;
+const clip = goldenPath('e2e/clip_rgb_lossless.mp4');
+const small = ['--short-side', '64', '--long-side', '120'];
+let scratch: string;
+let model: string;
+let temporary: string;
+let remove: () => Promise<void>;
+const at = (name: string) => join(scratch, name);
+
+beforeAll(async () => {
+  const golden = await goldenModel();
+  scratch = golden.scratch;
+  model = golden.folder;
+  remove = golden.remove;
+  temporary = at('tmp');
+  await mkdir(temporary);
+  await ffmpeg('-f', 'lavfi', '-i', 'sine=d=1', at('audio.mp4'));
+  await ffmpeg(
+    '-f',
+    'lavfi',
+    '-i',
+    'testsrc2=s=64x48:r=10:d=0.5',
+    '-vf',
+    'format=rgb24,scale=1:1',
+    '-c:v',
+    'png',
+    at('pixel.mkv'),
+  );
+  await ffmpeg('-f', 'lavfi', '-i', 'testsrc2=s=64x48:r=10:d=0.1', '-c:v', 'ffv1', at('one.mkv'));
+  await ffmpeg('-f', 'lavfi', '-i', 'color=red:s=2000x2:r=10:d=0.3', '-c:v', 'png', at('thin.mkv'));
+  await ffmpeg('-f', 'lavfi', '-i', 'testsrc2=s=7680x4320:r=1:d=1', '-c:v', 'mjpeg', at('8k.mkv'));
+  await ffmpeg(
+    '-f',
+    'lavfi',
+    '-i',
+    'testsrc2=s=320x180:r=25:d=8',
+    '-c:v',
+    'libx264',
+    '-preset',
+    'ultrafast',
+    at('long.mkv'),
+  );
+  const bytes = await readFile(at('long.mkv'));
+  await writeFile(at('cut.mkv'), bytes.subarray(0, Math.floor(bytes.length * 0.3)));
+  await writeFile(at('text.mp4'), 'this is no video');
+  await writeFile(at('empty.mp4'), '');
+  await writeFile(at('exists.json'), 'mine');
+  await mkdir(at('images'));
+  for (let i = 0; i < 5; i++) {
+    const create = { width: 40, height: 30, channels: 3, background: { r: 40 * i, g: 10, b: 99 } } as const;
+    await sharp({ create })
+      .png()
+      .toFile(at(`images/${i}.png`));
+  }
+  await mkdir(at('nothing'));
+  await cp(model, at('damaged'), { recursive: true });
+  const weights = await readFile(join(model, 'weights.bin'));
+  weights[1000]! ^= 1;
+  await writeFile(at('damaged/weights.bin'), weights);
+  await cp(model, at('incomplete'), { recursive: true });
+  await rm(at('incomplete/tokenizer.json'));
+});
+afterAll(() => remove());
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function start(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  stdin: 'ignore' | 'pipe' = 'ignore',
+): ChildProcess {
+  const environment = { ...process.env, TMPDIR: temporary, ...env };
+  return spawn(process.execPath, [entry, ...args], { env: environment, stdio: [stdin, 'pipe', 'pipe'] });
+}
+
+async function finished(child: ChildProcess): Promise<Outcome> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, stdout, stderr };
+}
+
+function rvos(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  return finished(start(args, env));
+}
+
+const segment = (...args: string[]) => rvos(['segment', '--model', model, ...small, ...args]);
+
+describe('rvos segment', () => {
+  it('writes what is asked for and prints where it lies, with the score of each sentence', async () => {
+    const outputs = ['--masked-video', at('o.mp4'), '--masks', at('o.json'), '--contact-sheet', at('o.png')];
+    const { code, stdout, stderr } = await segment(clip, 'a red ball', 'the white car', ...outputs);
+    expect(stderr).not.toMatch(/rvos:/);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^score 0\.\d{3} {2}a red ball\nscore 0\.\d{3} {2}the white car\n/);
+    for (const name of ['o.mp4', 'o.json', 'o.png']) expect(stdout).toContain(at(name));
+    const json = JSON.parse(await readFile(at('o.json'), 'utf8'));
+    expect(json.masks.map((masks: unknown[]) => masks.length)).toEqual([40, 40]);
+  });
+
+  it('prints one JSON value and nothing else with --json, and no progress with --quiet', async () => {
+    const { code, stdout, stderr } = await segment(clip, 'a red ball', '--json', '--quiet', '--masks', at('p'));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({
+      backend: 'onnxruntime',
+      video: { width: 96, height: 64, frame_rate: 12, frames: 40 },
+      queries: [
+        {
+          text: 'a red ball',
+          windows: [
+            { start: 0, end: 24 },
+            { start: 18, end: 40 },
+            { start: 36, end: 40 },
+          ],
+        },
+      ],
+      outputs: { masks: at('p') },
+      warnings: [],
+    });
+    expect(await readdir(at('p/0'))).toHaveLength(40);
+  });
+
+  it('heeds tail, time and sizes', async () => {
+    const options = ['--tail', 'anchored', '--start', '0.5', '--end', '3', '--antialias', 'off', '--threads', '1'];
+    const { stdout } = await segment(clip, 'a red ball', ...options, '--link-windows', '--json');
+    const { video, queries } = JSON.parse(stdout);
+    expect(video.frames).toBe(30);
+    expect(queries[0].windows).toMatchObject([
+      { start: 0, end: 24 },
+      { start: 6, end: 30 },
+    ]);
+  });
+
+  it('empties masks below the minimum score', async () => {
+    await segment(clip, 'a red ball', '--min-score', '1', '--masks', at('none.json'));
+    const { boxes, queries } = JSON.parse(await readFile(at('none.json'), 'utf8'));
+    expect(boxes[0]).toEqual(Array(40).fill([0, 0, 0, 0]));
+    expect(queries[0].score).toBeGreaterThan(0);
+  });
+
+  it('reads standard input, image folders, single frames, single pixels and 8K', async () => {
+    const piped = start(['segment', '--model', model, ...small, '-', 'a red ball', '--json'], {}, 'pipe');
+    createReadStream(at('one.mkv')).pipe(piped.stdin!);
+    expect(JSON.parse((await finished(piped)).stdout).video.frames).toBe(1);
+    const frames = async (name: string) =>
+      JSON.parse((await segment(at(name), 'a red ball', '--json')).stdout).video.frames;
+    expect(await frames('images')).toBe(5);
+    expect(await frames('one.mkv')).toBe(1);
+    expect(await frames('pixel.mkv')).toBe(5);
+    expect(await frames('8k.mkv')).toBe(1);
+  });
+
+  it('segments what can be decoded of a truncated file, and says so', async () => {
+    const { code, stdout, stderr } = await segment(at('cut.mkv'), 'a red ball', '--json', '--quiet');
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^rvos: warning: .*cut\.mkv.*\n$/);
+    const { video, warnings } = JSON.parse(stdout);
+    expect(video.frames).toBeGreaterThan(10);
+    expect(video.frames).toBeLessThan(200);
+    expect(warnings).toHaveLength(1);
+  });
+});
+
+describe('bad input gives one line: what, where, remedy', () => {
+  type Case = [name: string, code: number, message: RegExp, args: () => string[], env?: () => NodeJS.ProcessEnv];
+  const withModel = (...args: string[]) => ['segment', '--model', model, ...args];
+  const cases: Case[] = [
+    ['no such video', 1, /absent\.mp4.*no such file/, () => withModel(at('absent.mp4'), 'a')],
+    ['not a video', 1, /text\.mp4/, () => withModel(at('text.mp4'), 'a')],
+    ['an empty file', 1, /empty\.mp4 is empty/, () => withModel(at('empty.mp4'), 'a')],
+    ['audio only', 1, /audio\.mp4.*sound/, () => withModel(at('audio.mp4'), 'a')],
+    ['a folder without images', 1, /nothing/, () => withModel(at('nothing'), 'a')],
+    ['frames too long and thin', 1, /2000x2 pixels are too long and thin/, () => withModel(at('thin.mkv'), 'a')],
+    ['an empty sentence', 1, /a sentence is empty/, () => withModel(clip, ' ')],
+    ['10,000 characters', 1, /tokens/, () => withModel(clip, 'word '.repeat(2000))],
+    ['513 tokens', 1, /513 tokens/, () => withModel(clip, ', '.repeat(256))],
+    ['no such model', 1, /no model nowhere/, () => ['segment', '--model', 'nowhere', clip, 'a']],
+    ['a folder that is no model', 1, /model\.json/, () => ['segment', '--model', at('images'), clip, 'a']],
+    [
+      'a model with a wrong checksum',
+      1,
+      /weights\.bin is damaged/,
+      () => ['segment', '--model', at('damaged'), clip, 'a'],
+    ],
+    ['an incomplete model', 1, /tokenizer\.json is missing/, () => ['segment', '--model', at('incomplete'), clip, 'a']],
+    [
+      'an output that exists',
+      1,
+      /exists\.json exists already.*--force/,
+      () => withModel(clip, 'a', '--masks', at('exists.json')),
+    ],
+    [
+      'an output folder that is absent',
+      1,
+      /does not exist/,
+      () => withModel(clip, 'a', '--masks', at('no/masks.json')),
+    ],
+    [
+      'an output on a read-only file system',
+      1,
+      /cannot write/,
+      () => withModel(clip, 'a', '--masks', '/sys/masks.json'),
+    ],
+    [
+      'an output that is a device',
+      1,
+      /\/dev\/full: it is not a regular file/,
+      () => withModel(clip, 'a', '--masks', '/dev/full', '--force'),
+    ],
+    ['TensorRT without TensorRT', 1, /no TensorRT/, () => withModel(clip, 'a', '--backend', 'tensorrt')],
+    ['no ffmpeg', 1, /ffmpeg.*[Ii]nstall/, () => withModel(clip, 'a'), () => ({ RVOS_FFMPEG: at('no-ffmpeg') })],
+    ['no video', 2, /missing required argument 'video'/, () => ['segment']],
+    ['no sentence', 2, /missing required argument 'sentences'/, () => ['segment', clip]],
+    ['an unknown option', 2, /unknown option '--colour'/, () => withModel(clip, 'a', '--colour')],
+    ['an unknown command', 2, /unknown command 'segmnt'/, () => ['segmnt']],
+    ['start after end', 2, /start 3 s is not before end 2 s/, () => withModel(clip, 'a', '--start', '3', '--end', '2')],
+    ['a start that is no number', 2, /--start.*number/, () => withModel(clip, 'a', '--start', 'soon')],
+    ['a negative size', 2, /--short-side.*whole number/, () => withModel(clip, 'a', '--short-side', '-5')],
+    [
+      'limits the wrong way round',
+      2,
+      /short side 640/,
+      () => withModel(clip, 'a', '--short-side', '640', '--long-side', '360'),
+    ],
+    ['a minimum score above 1', 2, /--min-score.*from 0 to 1/, () => withModel(clip, 'a', '--min-score', '2')],
+    [
+      'an unknown backend',
+      2,
+      /--backend.*auto, tensorrt, onnxruntime/,
+      () => withModel(clip, 'a', '--backend', 'cuda'),
+    ],
+    [
+      'two outputs of one name',
+      2,
+      /both be written/,
+      () => withModel(clip, 'a', '--masks', at('x'), '--masked-video', at('x')),
+    ],
+  ];
+
+  it.each(cases)('%s: exit code %i', async (_, expected, message, args, env) => {
+    const { code, stdout, stderr } = await rvos(args(), env?.());
+    const lines = stderr
+      .trim()
+      .split('\n')
+      .filter((line) => !line.startsWith('('));
+    expect(stderr).toMatch(message);
+    expect(code).toBe(expected);
+    expect(stdout).toBe('');
+    expect(lines).toHaveLength(1);
+    expect(await readdir(temporary)).toEqual([]);
+  });
+
+  it('a start beyond the end of the video', async () => {
+    const { code, stderr } = await segment(clip, 'a', '--start', '60');
+    expect({ code, one: stderr.split('\n').length }).toEqual({ code: 1, one: 2 });
+    expect(stderr).toMatch(/beyond the last frame/);
+  });
+});
+
+describe('Ctrl-C', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    '(%s) removes partial output within a second and exits with 130',
+    async (signal) => {
+      const before = await readdir(scratch);
+      const outputs = ['--masked-video', at('c.mp4'), '--masks', at('c.json'), '--contact-sheet', at('c.png')];
+      const child = start(['segment', '--model', model, at('long.mkv'), 'a red ball', 'the white car', ...outputs]);
+      const outcome = finished(child);
+      let others: number[] = [];
+      // The first windows are under way: the network's process and both ffmpegs run, outputs have begun.
+      await vi.waitFor(
+        () => {
+          others = descendants(child.pid!);
+          expect(others.length).toBeGreaterThanOrEqual(2);
+        },
+        { timeout: 20_000, interval: 50 },
+      );
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      others = descendants(child.pid!);
+      expect(await readdir(scratch)).not.toEqual(before);
+      const sent = performance.now();
+      child.kill(signal);
+      const { code, stderr } = await outcome;
+      expect(performance.now() - sent).toBeLessThan(1000);
+      expect(code).toBe(130);
+      expect(stderr).toMatch(/interrupted/);
+      expect(await readdir(scratch)).toEqual(before);
+      expect(await readdir(temporary)).toEqual([]);
+      expect(others.filter(alive)).toEqual([]);
+    },
+  );
+});
+
+describe('help', () => {
+  it('names every option of the command, with examples', async () => {
+    const { code, stdout } = await rvos(['segment', '--help']);
+    expect(code).toBe(0);
+    for (const option of ['--model', '--masked-video', '--masks', '--contact-sheet', '--link-windows', '--json']) {
+      expect(stdout).toContain(option);
+    }
+    expect(stdout).toContain('Examples:');
+  });
+
+  it('prints the version', async () => {
+    const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+    expect(await rvos(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+});
+
+/** Process ids below `root`, by /proc or ps. */
+function descendants(root: number): number[] {
+  const { stdout } = spawnSync('ps', ['-eo', 'pid=,ppid='], { encoding: 'utf8' });
+  const parents = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number) as [number, number]);
+  const found = new Set([root]);
+  for (let grown = true; grown; ) {
+    grown = false;
+    for (const [pid, parent] of parents) {
+      if (found.has(parent) && !found.has(pid)) grown = Boolean(found.add(pid));
+    }
+  }
+  found.delete(root);
+  return [...found].filter(alive);
+}
