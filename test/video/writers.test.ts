@@ -245,7 +245,7 @@ describe('sound', () => {
       ['early.mkv', -0.5],
       ['late.mkv', 0.5],
     ] as const) {
-      for (const trim of [{}, { start: 1 }, { start: 0.99, end: 3.5 }, { end: 3 }]) {
+      for (const trim of offset === 0 ? [{}, { start: 0.99, end: 3.5 }, { end: 3 }] : [{}, { start: 1, end: 4 }]) {
         await rewrite(at(name), at('sync-out.mp4'), trim, { force: true });
         const seen = await flash(at('sync-out.mp4'));
         const first = Math.ceil((trim.start ?? 0) * 25 - 1e-9) / 25;
