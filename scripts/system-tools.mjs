@@ -1,0 +1,97 @@
+// The programs that rvos needs from the system (compiler, CMake, make, ffmpeg): finds out which are missing, and installs
+// them with apt-get where that is allowed.
+import { existsSync } from 'node:fs';
+import { output, quietly, SetupError, works } from './run.mjs';
+
+const packages = {
+  compiler: { apt: 'build-essential', dnf: 'gcc-c++', apk: 'g++', brew: null },
+  CMake: { apt: 'cmake', dnf: 'cmake', apk: 'cmake', brew: 'cmake' },
+  make: { apt: 'build-essential', dnf: 'make', apk: 'make', brew: null },
+  ffmpeg: { apt: 'ffmpeg', dnf: 'ffmpeg-free', apk: 'ffmpeg', brew: 'ffmpeg' },
+  PyTorch: { apt: 'python3-torch', dnf: 'python3-torch', apk: null, brew: 'pytorch' },
+  SciPy: { apt: 'python3-scipy', dnf: 'python3-scipy', apk: 'py3-scipy', brew: 'scipy' },
+  venv: { apt: 'python3-venv', dnf: 'python3', apk: 'python3', brew: 'python' },
+};
+
+/** Names of what is missing for building and running, as in `packages`. */
+export function missingTools() {
+  const missing = [];
+  if (!(process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++']).some((name) => works(name))) {
+    missing.push('compiler');
+  }
+  if (!works('cmake')) missing.push('CMake');
+  if (!works('make') && !works('ninja')) missing.push('make');
+  if (ffmpegRelease() === undefined || !works(process.env.RVOS_FFPROBE || 'ffprobe', ['-version'])) {
+    missing.push('ffmpeg');
+  }
+  return missing;
+}
+
+/** Major release of the installed ffmpeg; a build from git counts as new; undefined if there is none. */
+export function ffmpegRelease() {
+  const answer = output(process.env.RVOS_FFMPEG || 'ffmpeg', ['-version']);
+  if (answer === undefined) return undefined;
+  const release = /^ffmpeg version n?(\d+)\./.exec(answer);
+  return release ? Number(release[1]) : 100;
+}
+
+/**
+ * Installs what is missing if this runs as root, or with `yes` (then through sudo); else throws SetupError with the
+ * exact command.
+ */
+export function installTools(missing, { yes }) {
+  if (missing.length === 0) return;
+  const { manager, commands, missingThere } = installCommands(missing);
+  const what = `missing: ${missing.join(', ')}`;
+  if (missingThere.length > 0) throw new SetupError(`${what}. ${missingThere.join(', ')} must be installed by hand.`);
+  const root = process.getuid?.() === 0;
+  if (manager !== 'apt' || !(root || yes)) {
+    const lines = commands.map((command) => `  ${needsRoot(manager) && !root ? 'sudo ' : ''}${command.join(' ')}`);
+    const again = manager === 'apt' ? ', or let it be done by adding "-- --yes" to the npm command' : '';
+    throw new SetupError(
+      `${what}. Install with${again ? ' these commands' : ''}:\n${lines.join('\n')}\nthen try again${again}.`,
+    );
+  }
+  process.stderr.write(`Installing ${missing.join(', ')} with apt-get…\n`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  for (const command of commands) {
+    const [program, ...args] = root ? command : ['sudo', '-E', ...command];
+    quietly('The system packages could not be installed', program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+}
+
+function needsRoot(manager) {
+  return manager !== 'brew';
+}
+
+function installCommands(missing) {
+  const manager = packageManager();
+  const names = [...new Set(missing.map((tool) => packages[tool][manager]).filter(Boolean))];
+  const missingThere = missing.filter((tool) => packages[tool][manager] === null);
+  const commands = {
+    apt: [
+      ['apt-get', 'update', '-qq', '-o', 'Acquire::Retries=3'],
+      ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', '-o', 'Acquire::Retries=3', ...names],
+    ],
+    dnf: [['dnf', 'install', '-y', ...names]],
+    apk: [['apk', 'add', ...names]],
+    brew: [['brew', 'install', ...names]],
+  }[manager];
+  // Apple's compiler and make are no Homebrew packages.
+  if (manager === 'brew' && missing.some((tool) => tool === 'compiler' || tool === 'make')) {
+    return {
+      manager,
+      commands: [['xcode-select', '--install'], ...(names.length > 0 ? commands : [])],
+      missingThere: missingThere.filter((tool) => tool !== 'compiler' && tool !== 'make'),
+    };
+  }
+  return { manager, commands, missingThere };
+}
+
+function packageManager() {
+  if (existsSync('/usr/bin/apt-get')) return 'apt';
+  for (const manager of ['dnf', 'apk', 'brew']) if (works(manager)) return manager;
+  throw new SetupError(
+    'No package manager that these scripts know (apt-get, dnf, apk, brew): install a C++17 compiler, CMake 3.19 or newer, make and ffmpeg 5.1 or newer.',
+  );
+}
