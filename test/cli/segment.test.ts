@@ -222,7 +222,7 @@ describe('bad input gives one line: what, where, remedy', () => {
       'an output that is a device',
       1,
       /\/dev\/full: it is not a regular file/,
-      () => withModel(clip, 'a', '--masks', '/dev/full', '--force'),
+      () => withModel(clip, 'a', '--contact-sheet', '/dev/full', '--force'),
     ],
     ['TensorRT without TensorRT', 1, /no TensorRT/, () => withModel(clip, 'a', '--backend', 'tensorrt')],
     ['no ffmpeg', 1, /ffmpeg.*[Ii]nstall/, () => withModel(clip, 'a'), () => ({ RVOS_FFMPEG: at('no-ffmpeg') })],
@@ -282,18 +282,17 @@ describe('Ctrl-C', () => {
       const outputs = ['--masked-video', at('c.mp4'), '--masks', at('c.json'), '--contact-sheet', at('c.png')];
       const child = start(['segment', '--model', model, at('long.mkv'), 'a red ball', 'the white car', ...outputs]);
       const outcome = finished(child);
-      let others: number[] = [];
-      // The first windows are under way: the network's process and both ffmpegs run, outputs have begun.
+      // The network's process and the decoder run, every output has begun.
       await vi.waitFor(
-        () => {
-          others = descendants(child.pid!);
-          expect(others.length).toBeGreaterThanOrEqual(2);
+        async () => {
+          const begun = (await readdir(scratch)).filter((name) => name.endsWith('.partial'));
+          expect(begun).toHaveLength(outputs.length / 2);
+          expect(descendants(child.pid!).length).toBeGreaterThanOrEqual(2);
         },
-        { timeout: 20_000, interval: 50 },
+        { timeout: 30_000, interval: 50 },
       );
-      await new Promise((resolve) => setTimeout(resolve, 1500));
-      others = descendants(child.pid!);
-      expect(await readdir(scratch)).not.toEqual(before);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      const others = descendants(child.pid!);
       const sent = performance.now();
       child.kill(signal);
       const { code, stderr } = await outcome;
