@@ -10,6 +10,7 @@ import copy
 import csv
 import math
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -99,11 +100,14 @@ def save(path, value):
 class Run:
     """One training run and its folder: last.pt (to go on), best.pt, log.csv, tokenizer/."""
 
-    def __init__(self, out, phases, seed):
+    def __init__(self, out, phases, seed, init=None):
         self.out, self.phases, self.seed = Path(out), phases, seed
         self.out.mkdir(parents=True, exist_ok=True)
         if not (self.out / "tokenizer").exists():
-            make(self.out / "tokenizer")
+            if init:  # an export's folder: its tokenizer lies beside the checkpoint
+                shutil.copytree(Path(init).parent / "tokenizer", self.out / "tokenizer")
+            else:
+                make(self.out / "tokenizer")
         self.tokenizer = SentenceTokenizer(self.out / "tokenizer")
         torch.manual_seed(seed)
         self.config = compact(self.tokenizer.vocab_size)
@@ -117,6 +121,10 @@ class Run:
             [{"params": p, "share": recipes.RATES[name],
               "weight_decay": 0.0 if name == "bias" else recipes.WEIGHT_DECAY} for name, p in groups.items()], lr=1e-4)
         self.step, self.best, self.seconds = 0, -1.0, 0.0
+        if init:
+            weights = torch.load(init, map_location="cpu")["model_state_dict"]
+            self.model.load_state_dict(weights)
+            self.average.model.load_state_dict(weights)
         if (self.out / "last.pt").exists():
             self.restore()
 
@@ -211,13 +219,17 @@ def main():
     parser.add_argument("--out", required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=500, help="steps between validations (and checkpoints)")
+    parser.add_argument("--init", help="checkpoint.pth.tar of an export to begin with")
+    parser.add_argument("--skip", type=int, default=0, help="with --init: begin at this step of the recipe")
     parser.add_argument("--until", type=int, help="stop after this step")
     parser.add_argument("--threads", type=int, default=0, help="0: PyTorch's choice")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
-    Run(arguments.out, recipes.COMPACT, arguments.seed).go(arguments.every, arguments.until)
+    run = Run(arguments.out, recipes.COMPACT, arguments.seed, arguments.init)
+    run.step = max(run.step, arguments.skip)
+    run.go(arguments.every, arguments.until)
 
 
 if __name__ == "__main__":
