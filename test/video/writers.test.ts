@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeCutoutVideo } from '../../src/video/cutout-video-writer.js';
 import type { RgbFrame } from '../../src/video/frame.js';
-import { type MaskedVideoOptions, MaskedVideoWriter } from '../../src/video/masked-video-writer.js';
-import { openVideo } from '../../src/video/open-video.js';
+import { MaskedVideoWriter } from '../../src/video/masked-video-writer.js';
 import { timeScale } from '../../src/video/video-encoder.js';
+import { rewriteVideo } from '../support/rewrite-video.js';
 import {
   ffmpeg,
   ffmpegChildren,
@@ -35,30 +35,6 @@ beforeAll(async () => {
 });
 afterAll(() => folder.remove());
 
-/** Decodes `input` and writes its frames unchanged. */
-async function rewrite(
-  input: string,
-  output: string,
-  trim: { start?: number; end?: number } = {},
-  more: Partial<MaskedVideoOptions> = {},
-) {
-  const reader = await openVideo(input, trim);
-  const { width, height, frameRate } = reader.info;
-  const writer = await MaskedVideoWriter.open(output, {
-    width,
-    height,
-    frameRate,
-    captions: [],
-    audioFrom: { path: input, ...trim },
-    ...more,
-  });
-  for await (const frame of reader.frames()) {
-    await writer.write(frame);
-    reader.release?.(frame);
-  }
-  await writer.finish();
-}
-
 const solid = (width: number, height: number, time: number, value = 90): RgbFrame => ({
   width,
   height,
@@ -69,7 +45,7 @@ const solid = (width: number, height: number, time: number, value = 90): RgbFram
 describe('MaskedVideoWriter', () => {
   it('makes an MP4 that browsers play: H.264, yuv420p, index in front', async () => {
     await ffmpeg(...picture('320x180', 25, 1), at('plain.mp4'));
-    await rewrite(at('plain.mp4'), at('plain-out.mp4'), {}, { captions: [{ text: 'a red ball', color: red }] });
+    await rewriteVideo(at('plain.mp4'), at('plain-out.mp4'), {}, { captions: [{ text: 'a red ball', color: red }] });
     const { streams } = await ffprobeJson(at('plain-out.mp4'), '-show_streams');
     expect(streams![0]).toMatchObject({
       codec_name: 'h264',
@@ -88,7 +64,7 @@ describe('MaskedVideoWriter', () => {
 
   it('keeps the picture, padding odd sizes by repeating the last column and row', async () => {
     await ffmpeg(...picture('97x53', 10, 1), '-c:v', 'ffv1', '-pix_fmt', 'bgr0', at('odd.mkv'));
-    await rewrite(at('odd.mkv'), at('odd.mp4'));
+    await rewriteVideo(at('odd.mkv'), at('odd.mp4'));
     const source = rawFrames(at('odd.mkv'), 97, 53);
     const written = rawFrames(at('odd.mp4'), 98, 54);
     expect(written).toHaveLength(source.length);
@@ -117,7 +93,7 @@ describe('MaskedVideoWriter', () => {
     ['12', 12],
   ])('keeps constant timing exactly: %s', async (rate) => {
     await ffmpeg(...picture('64x48', rate, 2), at('cfr.mp4'));
-    await rewrite(at('cfr.mp4'), at('cfr-out.mp4'), {}, { force: true });
+    await rewriteVideo(at('cfr.mp4'), at('cfr-out.mp4'), {}, { force: true });
     const [before, after] = [await readAll(at('cfr.mp4')), await readAll(at('cfr-out.mp4'))];
     expect(after.frames.map((f) => f.time)).toEqual(before.frames.map((f) => f.time));
     expect(after.info.frameRate).toBeCloseTo(before.info.frameRate!, 9);
@@ -125,7 +101,7 @@ describe('MaskedVideoWriter', () => {
 
   it('keeps variable timing', async () => {
     await ffmpeg(...picture('64x48', 30, 3), '-vf', "select='not(mod(n,7))+gt(n,50)'", '-vsync', 'vfr', at('vfr.mp4'));
-    await rewrite(at('vfr.mp4'), at('vfr-out.mp4'));
+    await rewriteVideo(at('vfr.mp4'), at('vfr-out.mp4'));
     const [before, after] = [await probedTimes(at('vfr.mp4')), await probedTimes(at('vfr-out.mp4'))];
     expect(after.length).toBe(before.length);
     for (const [i, time] of after.entries()) expect(Math.abs(time - before[i]!)).toBeLessThan(1e-4);
@@ -137,133 +113,6 @@ describe('MaskedVideoWriter', () => {
     expect(timeScale(13.370001)).toBe(90000);
     expect(timeScale(null)).toBe(90000);
     expect(timeScale(240)).toBeGreaterThanOrEqual(10000);
-  });
-});
-
-describe('sound', () => {
-  const tone = ['-f', 'lavfi', '-i', 'sine=frequency=440:duration=3'];
-
-  it.each([
-    ['aac', 'mp4', ['-c:a', 'aac'], 'aac', true],
-    ['mp3', 'mkv', ['-c:a', 'libmp3lame'], 'mp3', true],
-    ['opus', 'webm', ['-c:v', 'libvpx', '-deadline', 'realtime', '-c:a', 'libopus'], 'aac', false],
-    ['pcm', 'mov', ['-c:v', 'mpeg4', '-c:a', 'pcm_s16le'], 'aac', false],
-    ['flac', 'mkv', ['-c:a', 'flac'], 'aac', false],
-  ] as const)(
-    'is copied where MP4 can hold it, else encoded: %s in %s',
-    async (name, container, codec, expected, copied) => {
-      const source = at(`${name}.${container}`);
-      await ffmpeg(...picture('64x48', 25, 3), ...tone, ...codec, source);
-      await rewrite(source, at(`${name}-out.mp4`));
-      const { streams } = await ffprobeJson(at(`${name}-out.mp4`), '-show_streams');
-      expect(streams!.map((s) => s.codec_name)).toEqual(['h264', expected]);
-      const packets = async (path: string) =>
-        (await ffprobeJson(path, '-select_streams', 'a', '-show_packets', '-show_data_hash', 'md5')).packets!.map(
-          (p) => p.data_hash,
-        );
-      if (copied) expect(await packets(at(`${name}-out.mp4`))).toEqual(await packets(source));
-      expect(Math.abs(Number(streams![1]!.duration) - 3)).toBeLessThan(0.1);
-      expect(Math.abs(Number(streams![0]!.start_time) - Number(streams![1]!.start_time))).toBeLessThan(0.03);
-    },
-  );
-
-  /** Second at which a beep is heard: the first sample louder than a fifth of full scale. */
-  async function beep(path: string): Promise<number> {
-    const args = [
-      '-v',
-      'error',
-      '-i',
-      path,
-      '-map',
-      '0:a',
-      '-af',
-      'aresample=async=1:first_pts=0',
-      '-ac',
-      '1',
-      '-ar',
-      '8000',
-      '-f',
-      's16le',
-      '-',
-    ];
-    const { stdout } = await promisify(execFile)('ffmpeg', args, { encoding: 'buffer', maxBuffer: 1 << 26 });
-    for (let i = 0; i < stdout.length / 2; i++) if (Math.abs(stdout.readInt16LE(2 * i)) > 2000) return i / 8000;
-    return Number.NaN;
-  }
-
-  /** Second at which the picture turns white. */
-  async function flash(path: string): Promise<number> {
-    const { frames } = await readAll(path);
-    return frames.find((frame) => frame.data[frame.data.length >> 1]! > 128)!.time;
-  }
-
-  const beepAndFlash = [
-    '-f',
-    'lavfi',
-    '-i',
-    "color=black:size=64x48:rate=25:duration=4,geq=lum='if(gte(T,2),235,16)':cb=128:cr=128",
-    '-f',
-    'lavfi',
-    '-i',
-    "aevalsrc='if(gte(t,2),0.8*sin(2000*t),0)':s=44100:d=4",
-  ];
-
-  it('stays with the picture: whole, trimmed, and where it starts earlier or later', async () => {
-    await ffmpeg(...beepAndFlash, '-c:a', 'aac', at('sync.mp4'));
-    await ffmpeg(
-      '-itsoffset',
-      '0.5',
-      '-i',
-      at('sync.mp4'),
-      '-i',
-      at('sync.mp4'),
-      '-map',
-      '0:v',
-      '-map',
-      '1:a',
-      '-c',
-      'copy',
-      at('early.mkv'),
-    );
-    await ffmpeg(
-      '-itsoffset',
-      '0.5',
-      '-i',
-      at('sync.mp4'),
-      '-i',
-      at('sync.mp4'),
-      '-map',
-      '1:v',
-      '-map',
-      '0:a',
-      '-c',
-      'copy',
-      at('late.mkv'),
-    );
-    for (const [name, offset] of [
-      ['sync.mp4', 0],
-      ['early.mkv', -0.5],
-      ['late.mkv', 0.5],
-    ] as const) {
-      for (const trim of offset === 0 ? [{}, { start: 0.99, end: 3.5 }, { end: 3 }] : [{}, { start: 1, end: 4 }]) {
-        await rewrite(at(name), at('sync-out.mp4'), trim, { force: true });
-        const seen = await flash(at('sync-out.mp4'));
-        const first = Math.ceil((trim.start ?? 0) * 25 - 1e-9) / 25;
-        expect(Math.abs(seen - (2 - first))).toBeLessThan(0.001);
-        expect(
-          Math.abs((await beep(at('sync-out.mp4'))) - seen - offset),
-          `${name} ${JSON.stringify(trim)}`,
-        ).toBeLessThan(0.06);
-      }
-    }
-    const { streams } = await ffprobeJson(at('sync-out.mp4'), '-show_streams');
-    expect(Math.abs(Number(streams![1]!.duration) - 3)).toBeLessThan(0.05);
-  });
-
-  it('is absent where the source has none', async () => {
-    await ffmpeg(...picture('64x48', 25, 1), at('mute.mp4'));
-    await rewrite(at('mute.mp4'), at('mute-out.mp4'), { start: 0.4 });
-    expect((await ffprobeJson(at('mute-out.mp4'), '-show_streams')).streams).toHaveLength(1);
   });
 });
 
