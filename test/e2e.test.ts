@@ -4,6 +4,7 @@ import { encodeRle } from '../src/masks/rle.js';
 import type { SegmentedFrame } from '../src/results/segmented-frame.js';
 import { Segmenter } from '../src/segmenter.js';
 import { timestamp } from '../src/video/timestamps.js';
+import { recordFigure } from './support/figures.js';
 import { goldenModel } from './support/golden-model.js';
 import { bytesOf, goldenPath, readGoldens } from './support/safetensors.js';
 
@@ -57,6 +58,12 @@ describe('the whole pipeline on the lossless clip', () => {
       for (const query of frame.masks.keys()) differences.push(difference(frame, query, packed));
     }
     expect(differences).toHaveLength(golden.queries.length * golden.N);
+    recordFigure('whole pipeline, share of pixels, worst frame', name, Math.max(...differences));
+    recordFigure(
+      'whole pipeline, share of pixels, mean',
+      name,
+      differences.reduce((a, b) => a + b) / differences.length,
+    );
     expect(Math.max(...differences)).toBeLessThanOrEqual(worstAllowed);
     expect(differences.reduce((sum, value) => sum + value, 0) / differences.length).toBeLessThanOrEqual(meanAllowed);
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Precision } from '../../../src/model/architecture.js';
 import { stageGraph } from '../../../src/model/stages/index.js';
 import { noise, rmsError, worstError } from '../../support/compare.js';
+import { recordFigure } from '../../support/figures.js';
 import { openGoldenModel } from '../../support/golden-model.js';
 import { dataOf, floats, ints, runGraph } from '../../support/graph-session.js';
 
@@ -71,7 +72,13 @@ describe.each(sizes)('clips of %i×%i', (height, width) => {
         const expected = dataOf(exact, level);
         const data = dataOf(found, level);
         const second = data.subarray(data.length / 2, data.length / 2 + expected.length);
-        expect(worstError(expected, second), `${level} at T=${t}`).toBeLessThan(2e-5);
+        const error = worstError(expected, second);
+        recordFigure(
+          'engine graph at T = 1…24 against exact graph, worst / rms',
+          `${height}x${width} T=${t} ${level}`,
+          error,
+        );
+        expect(error, `${level} at T=${t}`).toBeLessThan(2e-5);
       }
     }
     for (const session of Object.values(engines)) await session.release();
@@ -90,6 +97,9 @@ it('FP16 stays within 0.5 % rms and 3 % worst of FP32', async () => {
       const expected = dataOf(exact, level);
       const data = dataOf(found, level);
       const second = data.subarray(data.length / 2, data.length / 2 + expected.length);
+      const where = `${height}x${width} T=${t} ${level}`;
+      recordFigure('FP16 engine graph levels, rms error / rms', where, rmsError(expected, second));
+      recordFigure('FP16 engine graph levels, worst / rms', where, worstError(expected, second));
       expect(rmsError(expected, second)).toBeLessThan(0.005);
       expect(worstError(expected, second)).toBeLessThan(0.03);
     }

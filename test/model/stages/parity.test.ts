@@ -3,6 +3,7 @@ import { maskByteLength } from '../../../src/masks/mask.js';
 import { loadCore } from '../../../src/native/load-core.js';
 import { unpackBits } from '../../support/bits.js';
 import { worstError } from '../../support/compare.js';
+import { recordFigure } from '../../support/figures.js';
 import { readGoldenCase, swapped } from '../../support/golden-case.js';
 import { openGoldenModel } from '../../support/golden-model.js';
 import { dataOf, maskLogits, runNetwork } from '../../support/graph-session.js';
@@ -26,15 +27,28 @@ describe.each(['onnxruntime', 'tensorrt'] as const)('graphs for %s against the o
       sentences,
     );
 
+    const where = `${target} ${name}`;
+    const check = (what: string, value: number, allowed: number) => {
+      recordFigure(what, where, value);
+      expect(value, what).toBeLessThanOrEqual(allowed);
+    };
     for (const level of [0, 1, 2]) {
       if (!tensors.has(`backbone.${level}`)) continue;
       const expected = swapped(tensors, `backbone.${level}`);
-      expect(worstError(expected, dataOf(outputs, `level${level}`).subarray(0, expected.length))).toBeLessThan(2e-5);
+      check(
+        'levels, worst / rms',
+        worstError(expected, dataOf(outputs, `level${level}`).subarray(0, expected.length)),
+        2e-5,
+      );
     }
-    expect(worstError(swapped(tensors, 'text.projected'), dataOf(outputs, 'text_features'))).toBeLessThan(2e-5);
+    check(
+      'text features, worst / rms',
+      worstError(swapped(tensors, 'text.projected'), dataOf(outputs, 'text_features')),
+      2e-5,
+    );
     const scores = floatsOf(tensors, 'ytvos.trajectory_scores');
     dataOf(outputs, 'referred_score').forEach((score, i) => {
-      expect(Math.abs(score - scores[i]!)).toBeLessThan(1e-4);
+      check('referred score, difference', Math.abs(score - scores[i]!), 1e-4);
     });
 
     const logits = maskLogits(outputs);
@@ -42,12 +56,8 @@ describe.each(['onnxruntime', 'tensorrt'] as const)('graphs for %s against the o
     const perSentence = expected.length / sentences.count;
     for (let p = 0; p < sentences.count; p++) {
       const from = (p * logits.length) / sentences.count;
-      expect(
-        worstError(
-          expected.subarray(p * perSentence, (p + 1) * perSentence),
-          logits.subarray(from, from + perSentence),
-        ),
-      ).toBeLessThan(1e-4);
+      const truth = expected.subarray(p * perSentence, (p + 1) * perSentence);
+      check('mask logits, worst / rms', worstError(truth, logits.subarray(from, from + perSentence)), 1e-4);
       const query = Number(outputs.query_index!.data[p]);
       const queries = scores.length / sentences.count;
       const best = scores.subarray(p * queries, (p + 1) * queries);
@@ -57,14 +67,14 @@ describe.each(['onnxruntime', 'tensorrt'] as const)('graphs for %s against the o
       const masks = await masksOf(outputs, p, clip, height, width, description.padded_size);
       const packed = bytesOf(tensors, `ytvos.masks_packed.${p}`);
       const total = clip.frames * height * width;
-      const truth = unpackBits(packed, 0, total);
+      const pixels = unpackBits(packed, 0, total);
       let wrong = 0;
       for (let t = 0; t < clip.frames; t++) {
         const bits = masks.subarray(t * maskByteLength(width, height));
         const found = unpackBits(bits, 0, height * width);
-        for (let i = 0; i < found.length; i++) if (found[i] !== truth[t * found.length + i]) wrong++;
+        for (let i = 0; i < found.length; i++) if (found[i] !== pixels[t * found.length + i]) wrong++;
       }
-      expect(wrong / total).toBeLessThanOrEqual(0.0005);
+      check('masks, share of pixels', wrong / total, 0.0005);
     }
   });
 });

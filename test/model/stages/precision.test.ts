@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { maskIou } from '../../support/compare.js';
+import { recordFigure } from '../../support/figures.js';
 import { readGoldenCase } from '../../support/golden-case.js';
 import { openGoldenModel } from '../../support/golden-model.js';
 import { maskLogits, runNetwork } from '../../support/graph-session.js';
@@ -25,7 +26,10 @@ describe.each(['a_T8_96x160', 'b_T6_90x150_2q', 'c_T24_64x112'])('%s', (name) =>
       sentences,
     );
     const expected = maskLogits(exact);
-    for (const other of [stored, engine]) {
+    for (const [what, other] of [
+      ['FP16 weights', stored],
+      ['FP16 engine graphs', engine],
+    ] as const) {
       expect(Array.from(other.query_index!.data as Int32Array)).toEqual(
         Array.from(exact.query_index!.data as Int32Array),
       );
@@ -33,9 +37,9 @@ describe.each(['a_T8_96x160', 'b_T6_90x150_2q', 'c_T24_64x112'])('%s', (name) =>
       for (let p = 0; p < sentences.count; p++) {
         const size = expected.length / sentences.count;
         const from = (p * found.length) / sentences.count;
-        expect(
-          maskIou(expected.subarray(p * size, (p + 1) * size), found.subarray(from, from + size)),
-        ).toBeGreaterThanOrEqual(0.99);
+        const iou = maskIou(expected.subarray(p * size, (p + 1) * size), found.subarray(from, from + size));
+        recordFigure(`${what}, mask IoU`, name, iou);
+        expect(iou).toBeGreaterThanOrEqual(0.99);
       }
     }
   });
