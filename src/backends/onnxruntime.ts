@@ -54,6 +54,8 @@ export class OnnxRuntimeBackend implements Backend {
   #sessionsCreated = 0;
   /** Windows that the child holds, by stream, least recently used first. */
   #held = new Map<number, HeldWindow>();
+  /** Resized frames on their way to the child, written into the same memory again and again. */
+  #scratch: Uint8Array[] = [];
   #disposed = false;
 
   /** Starts the child at once, so that it loads while the caller opens the video. */
@@ -189,7 +191,9 @@ export class OnnxRuntimeBackend implements Backend {
     await post({ kind: 'window', stream, start, count: frames.length, shared, ...size, mean, std, forget });
     for (let from = shared; from < frames.length; from += resizedAtOnce) {
       const resized = await Promise.all(
-        frames.slice(from, from + resizedAtOnce).map((frame) => resizeFrame(frame, size, preprocessing.antialias)),
+        frames
+          .slice(from, from + resizedAtOnce)
+          .map((frame, i) => resizeFrame(frame, size, preprocessing.antialias, this.#scratch, i)),
       );
       for (const [i, pixels] of resized.entries()) await post({ kind: 'frame', position: from + i, pixels });
     }
@@ -224,6 +228,8 @@ export class OnnxRuntimeBackend implements Backend {
       this.#process = new InferenceProcess(this.#threads);
       this.#sessionsCreated = 0;
       this.#held = new Map();
+      // A frame of the last job may still be being resized into the old memory.
+      this.#scratch = [];
     }
     return this.#process;
   }
@@ -260,9 +266,18 @@ class WindowResult {
   }
 }
 
-async function resizeFrame(frame: RgbFrame, size: Size, antialias: boolean): Promise<Uint8Array> {
+/** Into scratch[slot], or the frame's own pixels where the size is right. Valid until the slot is used again. */
+async function resizeFrame(
+  frame: RgbFrame,
+  size: Size,
+  antialias: boolean,
+  scratch: Uint8Array[],
+  slot: number,
+): Promise<Uint8Array> {
   if (frame.height === size.height && frame.width === size.width) return frame.data;
-  const target = new Uint8Array(size.height * size.width * 3);
+  const bytes = size.height * size.width * 3;
+  if (scratch[slot]?.length !== bytes) scratch[slot] = new Uint8Array(bytes);
+  const target = scratch[slot]!;
   await loadCore().resize({
     source: frame.data,
     height: frame.height,
