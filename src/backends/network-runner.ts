@@ -1,4 +1,4 @@
-import { type InferenceSession, Tensor } from 'onnxruntime-node';
+import { env, type InferenceSession, Tensor } from 'onnxruntime-node';
 import { maskByteLength } from '../masks/mask.js';
 import { loadCore } from '../native/load-core.js';
 import { tokenBatch } from '../text/token-batch.js';
@@ -33,6 +33,8 @@ export class NetworkRunner {
 
   async handle(message: ToProcess, post: Post): Promise<void> {
     switch (message.kind) {
+      case 'hello':
+        return post({ kind: 'hello', version: env.versions.node ?? 'unknown' });
       case 'encode-text':
         return this.#encodeText(message, post);
       case 'window': {

@@ -45,7 +45,7 @@ function serve(parent: number, threads: number): void {
   let last: Promise<void> = Promise.resolve();
   let failed = false;
   const handle = async (message: ToProcess): Promise<void> => {
-    if (message.kind === 'window' || message.kind === 'encode-text') failed = false;
+    if (message.kind !== 'frame' && message.kind !== 'segment') failed = false;
     if (failed) return; // the rest of a job that has its answer
     let loaded = false;
     try {

@@ -1,9 +1,14 @@
 /**
  * What the backend and its child process say to each other, over Node's IPC channel with `advanced` serialization.
  * One job at a time: `encode-text`, or `window` + its new frames + `segment`. The child answers a job with any number
- * of partial replies and then exactly one of `text`, `done` or `failed`.
+ * of partial replies and then exactly one of `hello`, `text`, `done` or `failed`.
  */
-export type ToProcess = EncodeTextMessage | WindowMessage | FrameMessage | SegmentMessage;
+export type ToProcess = HelloMessage | EncodeTextMessage | WindowMessage | FrameMessage | SegmentMessage;
+
+/** Asks whether everything loads; answered by `hello`. */
+export interface HelloMessage {
+  readonly kind: 'hello';
+}
 
 export interface EncodeTextMessage {
   readonly kind: 'encode-text';
@@ -57,6 +62,8 @@ export interface SegmentMessage {
 }
 
 export type FromProcess =
+  /** Version of ONNX Runtime. */
+  | { readonly kind: 'hello'; readonly version: string }
   | { readonly kind: 'text'; readonly texts: readonly { tokens: number; features: Float32Array }[] }
   | {
       readonly kind: 'sentence';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { describeError, RvosError } from '../errors.js';
 import { packageRoot } from '../package-root.js';
+import { registerDoctor } from './doctor.js';
 import { registerImport } from './import.js';
 import { registerInspect } from './inspect.js';
 import { exitCodes, interruption } from './interruption.js';
@@ -50,6 +51,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
   registerInspect(program);
   registerTokenize(program);
   registerStage(program);
+  registerDoctor(program);
   return program;
 }
 
