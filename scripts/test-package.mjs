@@ -66,7 +66,7 @@ function run(program, args, options = {}) {
 }
 
 function pack() {
-  run(process.execPath, [join(root, 'scripts', 'build-native.mjs'), '--prebuild']);
+  run(process.execPath, [join(root, 'scripts', 'prepare-package.mjs')]);
   const [program, args] = npm(['pack', '--json', '--ignore-scripts', '--pack-destination', folder]);
   const answer = JSON.parse(run(program, args, { cwd: root }));
   // npm 10 prints a list of packages, newer ones an object by name.
