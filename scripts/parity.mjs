@@ -29,13 +29,6 @@ for (const line of readFileSync(file, 'utf8').split('\n').filter(Boolean)) {
   const worse = / IoU$/.test(what) ? value < row.value : value > row.value;
   rows.set(what, { count: row.count + 1, ...(worse ? { value, where } : { value: row.value, where: row.where }) });
 }
-// An overlap of 0.9996 must not read as 1.
-const number = (value) =>
-  value > 0.9 && value < 1
-    ? String(Math.floor(value * 1e5) / 1e5)
-    : value === 0 || Number.isInteger(value)
-      ? String(value)
-      : value.toPrecision(2);
 const body = [...rows]
   .sort(([a], [b]) => (a < b ? -1 : 1))
   .map(([what, { count, value, where }]) => `| ${what} | ${number(value)} | ${where} | ${count} |`);
@@ -52,3 +45,9 @@ that must hold stand in those tests; this is what was measured.
 ${body.join('\n')}
 `,
 );
+
+function number(value) {
+  if (Number.isInteger(value)) return String(value);
+  // An overlap of 0.9996 must not read as 1.
+  return value > 0.9 ? String(Math.floor(value * 1e5) / 1e5) : value.toPrecision(2);
+}

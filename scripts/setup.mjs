@@ -18,6 +18,8 @@ import { trainingPython } from './training-python.mjs';
 export function setup({ yes = false } = {}) {
   checkNode();
   installTools(missingTools(), { yes });
+  const missing = missingTools();
+  if (missing.length > 0) throw new SetupError(`Still missing after the installation: ${missing.join(', ')}.`);
   if (ffmpegRelease() < 4) {
     throw new SetupError(
       'The installed ffmpeg is older than 4.0: install a newer one, or name it in RVOS_FFMPEG and RVOS_FFPROBE.',

@@ -44,24 +44,20 @@ export function installTools(missing, { yes }) {
   const { manager, commands, missingThere } = installCommands(missing);
   const what = `missing: ${missing.join(', ')}`;
   if (missingThere.length > 0) throw new SetupError(`${what}. ${missingThere.join(', ')} must be installed by hand.`);
-  const root = process.getuid?.() === 0;
-  if (manager !== 'apt' || !(root || yes)) {
-    const lines = commands.map((command) => `  ${needsRoot(manager) && !root ? 'sudo ' : ''}${command.join(' ')}`);
-    const again = manager === 'apt' ? ', or let it be done by adding "-- --yes" to the npm command' : '';
-    throw new SetupError(
-      `${what}. Install with${again ? ' these commands' : ''}:\n${lines.join('\n')}\nthen try again${again}.`,
-    );
+  const isRoot = process.getuid?.() === 0;
+  const sudo = isRoot || manager === 'brew' ? [] : ['sudo'];
+  if (manager !== 'apt' || !(isRoot || yes)) {
+    const line = commands.map((command) => [...sudo, ...command].join(' ')).join(' && ');
+    const again = manager === 'apt' ? ', or add "-- --yes" to the npm command to have it done' : '';
+    throw new SetupError(`${what}. Install with:\n\n  ${line}\n\nthen try again${again}.`);
   }
-  process.stderr.write(`Installing ${missing.join(', ')} with apt-get…\n`);
+  process.stderr.write(`Installing ${missing.join(', ')} with apt-get; this takes a minute or two…\n`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  for (const command of commands) {
-    const [program, ...args] = root ? command : ['sudo', '-E', ...command];
-    quietly('The system packages could not be installed', program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const quiet = ['-qq', '-o', 'Acquire::Retries=3', '-o', 'Dpkg::Use-Pty=0'];
+  for (const [, ...args] of commands) {
+    const [program, ...rest] = [...sudo, ...(sudo.length > 0 ? ['-E'] : []), 'apt-get', ...args, ...quiet];
+    quietly('The system packages could not be installed', program, rest, { env });
   }
-}
-
-function needsRoot(manager) {
-  return manager !== 'brew';
 }
 
 function installCommands(missing) {
@@ -70,8 +66,8 @@ function installCommands(missing) {
   const missingThere = missing.filter((tool) => packages[tool][manager] === null);
   const commands = {
     apt: [
-      ['apt-get', 'update', '-qq', '-o', 'Acquire::Retries=3'],
-      ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', '-o', 'Acquire::Retries=3', ...names],
+      ['apt-get', 'update'],
+      ['apt-get', 'install', '-y', '--no-install-recommends', ...names],
     ],
     dnf: [['dnf', 'install', '-y', ...names]],
     apk: [['apk', 'add', ...names]],
