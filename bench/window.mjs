@@ -38,7 +38,6 @@ try {
     { length: Number(options.sentences) },
     (_, i) => `the person in black riding bike number ${i + 1}`,
   );
-  const matrixRate = await measureMatrixRate();
   const model = await openModelFolder(folder);
   const runs = [];
   const peak = watchPeak();
@@ -56,6 +55,7 @@ try {
   }
   const peakBytes = peak.stop();
   await segmenter.dispose();
+  const matrixRate = await measureMatrixRate();
   const backboneSeconds = await measureBackbone(model);
   const [first, ...warm] = runs;
   const seconds = warm.sort((a, b) => a - b)[Math.floor(warm.length / 2)];
