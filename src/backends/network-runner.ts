@@ -218,13 +218,15 @@ async function sendMasks(
 
   const bytes = maskByteLength(originalWidth, originalHeight);
   const framesPerPiece = Math.max(1, Math.floor(pieceBytes / bytes));
+  // Sending copies it: the same memory serves all pieces.
+  const piece = new Uint8Array(Math.min(frames, framesPerPiece) * bytes);
   const featureFrame = kernelSize * featureHeight * featureWidth;
   const wanted = job.queries === 'all' ? Array.from(scores.keys()) : [objectQuery];
   for (const [rank, query] of wanted.entries()) {
     const kernels = query === outputs.bestQuery ? outputs.kernels : kernelsOf(query);
     for (let from = 0; from < frames; from += framesPerPiece) {
       const count = Math.min(framesPerPiece, frames - from);
-      const target = new Uint8Array(count * bytes);
+      const target = piece.subarray(0, count * bytes);
       await loadCore().maskHead({
         kernels: kernels.subarray(from * kernelSize, (from + count) * kernelSize),
         features: outputs.features.subarray(from * featureFrame, (from + count) * featureFrame),
