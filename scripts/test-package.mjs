@@ -2,7 +2,7 @@
 // Packs the package as it would be published, installs it in an empty folder without running any install script, and
 // uses it from there. Ends with "N passed, N failed".
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { npm, root } from './run.mjs';
@@ -38,7 +38,7 @@ if (tarball) {
   const app = join(folder, 'app');
   if (check('installs without scripts', () => install(app, tarball))) {
     check('npx rvos --version', () => cliVersion(app));
-    check('the SDK can be imported', () => importSdk(app));
+    check('the example of the README', () => readmeExample(app));
     check('the native core loads', () => loadCore(app));
     check('segments a clip', () => segmentClip(app));
   }
@@ -94,9 +94,15 @@ function cliVersion(app) {
   if (answer !== version) throw new Error(`printed ${answer}, not ${version}`);
 }
 
-function importSdk(app) {
-  const code = "import { Segmenter } from 'rvos'; process.exit(typeof Segmenter?.open === 'function' ? 0 : 1)";
-  run(process.execPath, ['--input-type=module', '-e', code], { cwd: app });
+/** The example of the README, as it stands there, with the sample clip beside it. */
+function readmeExample(app) {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const code = /```js\n([\s\S]*?)```/.exec(readme)?.[1];
+  if (!code) throw new Error('README.md has no example in JavaScript');
+  cpSync(join(root, 'examples'), join(app, 'examples'), { recursive: true });
+  writeFileSync(join(app, 'example.js'), code);
+  run(process.execPath, ['example.js'], { cwd: app });
+  if (!existsSync(join(app, 'masked.mp4'))) throw new Error('the example wrote no masked.mp4');
 }
 
 function loadCore(app) {
