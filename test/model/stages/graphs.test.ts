@@ -1,30 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { architectureSchema } from '../../../src/model/architecture.js';
 import { stageGraph } from '../../../src/model/stages/index.js';
 import { nearestIndices } from '../../../src/model/stages/spatial-decoder.js';
 import { levelSizes } from '../../../src/model/stages/stage-options.js';
 import { weightOffsets } from '../../../src/model/weight-layout.js';
+import { publishedArchitecture } from '../../support/random-checkpoint.js';
 
-/** The published network. */
-const architecture = architectureSchema.parse({
-  swin: { embed_dim: 96, depths: [2, 2, 6, 2], num_heads: [3, 6, 12, 24] },
-  roberta: {
-    hidden_size: 768,
-    num_hidden_layers: 12,
-    num_attention_heads: 12,
-    intermediate_size: 3072,
-    vocab_size: 50265,
-  },
-  mttr: {
-    num_queries: 50,
-    mask_kernels_dim: 8,
-    d_model: 256,
-    nheads: 8,
-    num_encoder_layers: 3,
-    num_decoder_layers: 3,
-    dim_feedforward: 2048,
-  },
-});
+const architecture = publishedArchitecture;
 const clip = { frames: 24, height: 360, width: 640 };
 
 describe('graphs of the published network', () => {
