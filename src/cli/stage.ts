@@ -17,7 +17,7 @@ interface StageOptions {
   inputs: string;
   outputs: string;
   backend: (typeof backendChoices)[number];
-  threads: number;
+  threads?: number;
   shortSide?: number;
   longSide?: number;
   antialias?: 'on' | 'off';
@@ -41,7 +41,7 @@ export function registerStage(program: Command): void {
     .requiredOption('--inputs <file>', 'safetensors file with the stage’s inputs')
     .requiredOption('--outputs <file>', 'safetensors file to write')
     .addOption(new Option('--backend <name>', 'what runs the network').choices(backendChoices).default('auto'))
-    .option('--threads <n>', 'threads of ONNX Runtime', wholeNumber, defaultThreads())
+    .option('--threads <n>', 'threads of ONNX Runtime (default: all cores)', wholeNumber)
     .option('--short-side <n>', 'preprocess: wanted short side in pixels (default: the model’s)', wholeNumber)
     .option('--long-side <n>', 'preprocess: the long side’s limit in pixels (default: the model’s)', wholeNumber)
     .addOption(new Option('--antialias <on|off>', 'preprocess: filter when down-scaling').choices(['on', 'off']))
@@ -63,7 +63,7 @@ export function registerStage(program: Command): void {
 async function runStage(stage: Stage, inputs: StageInputs, options: StageOptions): Promise<Outputs> {
   if (stage === 'mask-head') return runMaskHead(inputs, maskHeadSizes(options));
   const model = await openModelFolder(options.model);
-  const { shortSide, longSide, antialias, threads } = options;
+  const { shortSide, longSide, antialias, threads = defaultThreads() } = options;
   if (stage === 'preprocess') {
     const filter = antialias === undefined ? undefined : antialias === 'on';
     return runPreprocess(model, inputs, { shortSide, longSide, antialias: filter });

@@ -13,7 +13,7 @@ const channels = z.tuple([z.number(), z.number(), z.number()]);
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hexadecimal is expected');
 const line = z.string().max(1000);
 
-/** The contents of `model.json` (design.md, Model folder). */
+/** The contents of `model.json` (docs/model-folder.md). */
 export const modelDescriptionSchema = z
   .object({
     format: z.literal('rvos-model'),
