@@ -5,7 +5,7 @@ import { tokenBatch } from '../text/token-batch.js';
 import { linkedObjectQuery } from './object-query.js';
 import type { EncodeTextMessage, FromProcess, SegmentMessage, ToProcess } from './onnxruntime-protocol.js';
 import { SessionCache } from './session-cache.js';
-import { keptSessions, keptTextEncoderBytes, runOptions, sentencesPerRun } from './session-options.js';
+import { keptSessions, keptTextEncoderBytes, sentencesPerRun } from './session-options.js';
 import { WindowBuffer } from './window-buffer.js';
 
 type Post = (reply: FromProcess) => Promise<void>;
@@ -61,7 +61,6 @@ export class NetworkRunner {
         attention_mask: new Tensor('int64', batch.attentionMask, shape),
       },
       ['text_features'],
-      runOptions,
     );
     const all = floats(text_features);
     const width = all.length / (batch.sentences * batch.length);
@@ -88,10 +87,11 @@ export class NetworkRunner {
     const transformer = await this.#sessions.open(job.transformerGraph);
     for (let first = 0; first < job.texts.length; first += sentencesPerRun) {
       const texts = job.texts.slice(first, first + sentencesPerRun);
-      const outputs = await transformer.run(
-        { ...features, frame_count: new Tensor('int32', [job.frames.length], [1]), ...textInputs(texts) },
-        runOptions,
-      );
+      const outputs = await transformer.run({
+        ...features,
+        frame_count: new Tensor('int32', [job.frames.length], [1]),
+        ...textInputs(texts),
+      });
       for (let i = 0; i < texts.length; i++) await sendMasks(job, window, first + i, sentenceOutputs(outputs, i), post);
     }
     await post({ kind: 'done', sessionsCreated: this.#sessions.created });
@@ -100,7 +100,7 @@ export class NetworkRunner {
   async #runBackbone(graph: string, frames: Tensor): Promise<Record<string, Tensor>> {
     const session = await this.#sessions.open(graph);
     if (this.#levels?.graph !== graph) this.#levels = { graph, tensors: outputTensors(session) };
-    await session.run({ frames }, this.#levels.tensors, runOptions);
+    await session.run({ frames }, this.#levels.tensors);
     return this.#levels.tensors;
   }
 }

@@ -30,11 +30,6 @@ export function sessionOptions(threads: number): InferenceSession.SessionOptions
   };
 }
 
-/** Memory of a session's intermediate tensors goes back to the system after each run: the next stage needs it. */
-export const runOptions: InferenceSession.RunOptions = {
-  extra: { memory: { enable_memory_arena_shrinkage: 'cpu:0' } },
-};
-
 /** Sentences that pass the transformer together. Its memory grows with them while its time per sentence does not shrink. */
 export const sentencesPerRun = 1;
 

@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { runOptions, sessionOptions } from '../backends/session-options.js';
+import { sessionOptions } from '../backends/session-options.js';
 import { RvosError } from '../errors.js';
 import type { ModelFolder } from '../model/model-folder.js';
 import { levelSizes } from '../model/stages/stage-options.js';
@@ -30,10 +30,7 @@ export async function runBackbone(model: ModelFolder, inputs: StageInputs, threa
       sessions.set(count, session);
     }
     const clip = data.subarray(b * clipSize, b * clipSize + count * 3 * height * width);
-    const results = await session.run(
-      { frames: new OrtTensor('float32', clip, [1, count, 3, height, width]) },
-      runOptions,
-    );
+    const results = await session.run({ frames: new OrtTensor('float32', clip, [1, count, 3, height, width]) });
     for (const [name, output] of outputs) {
       const target = output.data as Float32Array;
       target.set(results[name]!.data as Float32Array, (b * target.length) / batch);
@@ -101,7 +98,7 @@ function open(graph: string, threads: number): Promise<InferenceSession> {
 }
 
 async function run(session: InferenceSession, feeds: Record<string, OrtTensor>): Promise<Outputs> {
-  const results = await session.run(feeds, runOptions);
+  const results = await session.run(feeds);
   await session.release();
   return new Map(
     Object.entries(results).map(([name, value]) => {
