@@ -12,9 +12,6 @@ export interface GraphVariant {
   readonly clip?: ClipSize;
 }
 
-/** Floats in and out, by name. */
-export type Results = Record<string, Float32Array>;
-
 let count = 0;
 
 /** Runs a graph of a model on ONNX Runtime, whatever target it was written for, and frees its session. */
