@@ -20,6 +20,8 @@ export type RvosErrorCode =
   | 'BACKEND_UNAVAILABLE'
   | 'BACKEND_FAILED'
   | 'ENGINE_MISSING'
+  | 'ENGINE_BUILD_FAILED'
+  | 'BAD_ENGINE'
   | 'OUT_OF_MEMORY'
   | 'LIMIT_EXCEEDED'
   | 'ABORTED';
