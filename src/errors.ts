@@ -9,6 +9,7 @@ export type RvosErrorCode =
   | 'BAD_CHECKPOINT'
   | 'BAD_MODEL_FOLDER'
   | 'BAD_TENSOR_FILE'
+  | 'BAD_DATA_SET'
   | 'OUTPUT_EXISTS'
   | 'OUTPUT_NOT_WRITABLE'
   | 'DISK_FULL'
