@@ -14,9 +14,8 @@ let place: string;
 /** A package with the sources and the finished build of this one. */
 beforeEach(() => {
   place = mkdtempSync(join(tmpdir(), 'rvos-build-'));
-  mkdirSync(join(place, 'scripts'));
   mkdirSync(join(place, 'build'));
-  for (const path of ['scripts/build-native.mjs', 'package.json', 'CMakeLists.txt', 'native', 'build/Release']) {
+  for (const path of ['scripts', 'package.json', 'CMakeLists.txt', 'cmake', 'native', 'build/Release']) {
     cpSync(join(root, path), join(place, path), { recursive: true });
   }
   symlinkSync(join(root, 'node_modules'), join(place, 'node_modules'));

@@ -1,0 +1,21 @@
+# The flavour for tests: native/simulated has the part of the CUDA runtime that the pipeline uses, over host memory, and
+# takes the place of TensorRT and of the kernels. Never packed.
+if(NOT RVOS_SIMULATED_SOURCES OR NOT RVOS_TENSORRT_SOURCES)
+  message(FATAL_ERROR "simulated cannot be built: native/simulated or native/tensorrt is absent")
+endif()
+message(STATUS "simulated: builds simulated/rvos_tensorrt.node, for tests")
+
+# What speaks to TensorRT itself has no place here.
+set(RVOS_SIMULATED_COMMON ${RVOS_TENSORRT_SOURCES})
+list(FILTER RVOS_SIMULATED_COMMON EXCLUDE REGEX
+     "/native/(tensorrt|addon/tensorrt)/(engine|engine_builder|engine_inspector|library|logger|build_engine|inspect_engine|devices)[.]cc$")
+
+find_package(Threads REQUIRED)
+rvos_add_node_addon(rvos_simulated ${RVOS_SIMULATED_SOURCES} ${RVOS_SIMULATED_COMMON})
+# Its headers come first: they have the names of CUDA's.
+target_include_directories(rvos_simulated PRIVATE
+  "${RVOS_NATIVE}/simulated" "${RVOS_NATIVE}/simulated/include" "${RVOS_NATIVE}" "${RVOS_NATIVE}/core"
+  "${RVOS_NATIVE}/tensorrt" "${RVOS_NATIVE}/addon/tensorrt" "${RVOS_NATIVE}/addon")
+target_compile_definitions(rvos_simulated PRIVATE RVOS_SIMULATED=1)
+target_link_libraries(rvos_simulated PRIVATE rvos_kernels rvos_napi Threads::Threads)
+rvos_place_addon(rvos_simulated simulated)

@@ -1,0 +1,119 @@
+// Compiling addons with cmake-js: the tools it takes, the state of what they are made from, the build, and putting the
+// result in its place. Node's own modules only.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { root, SetupError } from '../run.mjs';
+
+const require = createRequire(join(root, 'package.json'));
+const npmTools = ['cmake-js', 'node-addon-api', 'node-api-headers'];
+
+/** Throws SetupError naming what is missing, with the command that installs it. */
+export function requireBuildTools() {
+  const absent = npmTools.filter((name) => versionOf(name) === 'absent');
+  if (absent.length > 0) {
+    throw new SetupError(
+      `${absent.join(', ')} not installed. Run npm ci, or npm install --no-save ${absent.join(' ')}.`,
+    );
+  }
+  const runs = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
+  const compilers = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++'];
+  const missing = [];
+  if (!runs('cmake')) missing.push('CMake');
+  // On Windows cmake-js finds Visual Studio itself.
+  if (process.platform !== 'win32' && !compilers.some(runs)) missing.push('a C++ compiler');
+  if (process.platform !== 'win32' && !runs('make') && !runs('ninja')) missing.push('make');
+  if (missing.length > 0) throw new SetupError(`${missing.join(' and ')} not found. ${remedy()}`);
+}
+
+function remedy() {
+  if (process.platform === 'darwin') return 'Install them: xcode-select --install && brew install cmake.';
+  if (process.platform === 'win32') return 'Install Visual Studio Build Tools (C++) and CMake.';
+  return 'Install them: apt-get install -y build-essential cmake.';
+}
+
+function versionOf(name) {
+  try {
+    return require(`${name}/package.json`).version;
+  } catch {
+    return 'absent';
+  }
+}
+
+/**
+ * SHA-256 over the files of the package that a binary is made from, the tools' versions and `extra`, so that a checkout
+ * that only touches dates builds nothing. `folders`: [folder, recursive].
+ */
+export function fingerprint(files, folders, extra = '') {
+  const hash = createHash('sha256');
+  const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  hash.update(`${process.platform}-${process.arch} ${packageJson.version} ${JSON.stringify(packageJson.binary)}\n`);
+  for (const name of npmTools) hash.update(`${name}@${versionOf(name)}\n`);
+  hash.update(`${extra}\n`);
+  for (const file of [...files, ...folders.flatMap(([folder, recursive]) => sources(folder, recursive))]) {
+    hash.update(`${file}\n`).update(readFileSync(join(root, file)));
+  }
+  return hash.digest('hex');
+}
+
+function sources(folder, recursive) {
+  return readdirSync(join(root, folder), { recursive })
+    .filter((name) => /\.(cc|cu|cuh|h|cmake)$/.test(name))
+    .sort()
+    .map((name) => `${folder}/${name}`);
+}
+
+/**
+ * Configures and builds with cmake-js in `workFolder`. `onLine`: each line of output while it runs. Resolves to what was
+ * printed; throws SetupError, after showing that, when it fails. `signal` ends it.
+ */
+export async function compile({ workFolder, defines, target, jobs = availableParallelism(), onLine, signal }) {
+  const cli = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
+  const common = [cli, '--directory', root, '--out', workFolder, '--config', 'Release', '--log-level', 'error'];
+  const variables = Object.entries(defines).map(([name, value]) => `--CD${name}=${value}`);
+  const configured = await run([...common, ...variables, 'configure'], onLine, signal);
+  const built = await run(
+    [...common, '--parallel', String(jobs), ...(target ? ['--target', target] : []), 'build'],
+    onLine,
+    signal,
+  );
+  return configured + built;
+}
+
+function run(args, onLine, signal) {
+  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], signal });
+  let text = '';
+  let line = '';
+  const take = (chunk) => {
+    text += chunk;
+    line += chunk;
+    const lines = line.split(/\r?\n/);
+    line = lines.pop();
+    for (const complete of lines) onLine?.(complete);
+  };
+  child.stdout.setEncoding('utf8').on('data', take);
+  child.stderr.setEncoding('utf8').on('data', take);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => {
+      if (status === 0) return resolve(text);
+      process.stderr.write(text);
+      reject(
+        new SetupError(
+          'the native addon did not compile. The output above says where; after an upgrade try again without build/.',
+        ),
+      );
+    });
+  });
+}
+
+/** Copy to a temporary name, then rename: a process that has the old file loaded keeps it. */
+export function install(from, to) {
+  mkdirSync(dirname(to), { recursive: true });
+  const temporary = `${to}.${process.pid}.tmp`;
+  copyFileSync(from, temporary);
+  renameSync(temporary, to);
+}
