@@ -2,8 +2,9 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Tensor } from 'onnxruntime-node';
 import { defaultThreads, sessionOptions } from '../backends/session-options.js';
-import { throwIfAborted } from '../errors.js';
+import { RvosError, throwIfAborted } from '../errors.js';
 import { networkSize } from '../preprocess/size-rule.js';
+import { fromHalf, toHalf } from '../tensors/float16.js';
 import type { Architecture, Precision, StageName } from './architecture.js';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import { weightsFile } from './model-description.js';
@@ -17,6 +18,9 @@ export interface StageError {
   /** Largest absolute difference, as a part of the output's root mean square. */
   readonly worst: number;
 }
+
+/** Inputs that the FP16 form takes as FP16. */
+const halved = new Set(['frames', 'level0', 'level1', 'level2']);
 
 type Tensors = Readonly<Record<string, Tensor>>;
 
@@ -42,6 +46,19 @@ export async function checkPrecision(
   signal?: AbortSignal,
 ): Promise<StageError[]> {
   const { InferenceSession, Tensor } = await import('onnxruntime-node');
+  const half = (tensor: Tensor): Tensor => {
+    const data = tensor.data as Float32Array;
+    const halves = new Uint16Array(data.length);
+    const overflow = toHalf(data, halves);
+    if (overflow) {
+      throw new RvosError(
+        'BAD_CHECKPOINT',
+        `a feature of ${overflow.value} is beyond the range of FP16`,
+        'Run this network in FP32: its weights are damaged or were not trained.',
+      );
+    }
+    return new Tensor('float16', halves, tensor.dims);
+  };
   const run = async (precision: Precision, stage: StageName, inputs: Tensors): Promise<Tensors> => {
     throwIfAborted(signal);
     const target = precision === 'fp16' ? 'tensorrt' : 'onnxruntime';
@@ -50,18 +67,21 @@ export async function checkPrecision(
     const session = await InferenceSession.create(path, sessionOptions(defaultThreads()));
     try {
       const names = new Set(session.inputNames);
-      return await session.run(Object.fromEntries(Object.entries(inputs).filter(([name]) => names.has(name))));
+      const feeds = Object.entries(inputs)
+        .filter(([name]) => names.has(name))
+        .map(([name, tensor]) => [name, precision === 'fp16' && halved.has(name) ? half(tensor) : tensor]);
+      return await session.run(Object.fromEntries(feeds));
     } finally {
       await session.release();
     }
   };
   const both = async (stage: StageName, inputs: Tensors): Promise<{ outputs: Tensors; errors: StageError[] }> => {
     const outputs = await run('fp32', stage, inputs);
-    const half = await run('fp16', stage, inputs);
+    const found = await run('fp16', stage, inputs);
     const errors = compared[stage].map((output) => ({
       stage,
       output,
-      worst: worstError(outputs[output]!.data as Float32Array, half[output]!.data as Float32Array),
+      worst: worstError(floatsOf(outputs[output]!), floatsOf(found[output]!)),
     }));
     return { outputs, errors };
   };
@@ -116,6 +136,10 @@ function sampleIds({ roberta }: Architecture): BigInt64Array {
   ids[tokens - 1] = BigInt(roberta.eos_token_id);
   // Padding in the middle would shift all positions after it.
   return ids.map((id) => (id === BigInt(roberta.pad_token_id) ? BigInt(roberta.eos_token_id) : id));
+}
+
+function floatsOf(tensor: Tensor): Float32Array {
+  return tensor.type === 'float16' ? fromHalf(tensor.data as Uint16Array) : (tensor.data as Float32Array);
 }
 
 function worstError(expected: Float32Array, actual: Float32Array): number {

@@ -4,12 +4,13 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Precision, StageName } from '../../src/model/architecture.js';
 import type { ModelFolder } from '../../src/model/model-folder.js';
 import { stageGraph } from '../../src/model/stages/index.js';
-import type { ClipSize, Target } from '../../src/model/stages/stage-options.js';
+import type { ClipSize, FrameSize, Target } from '../../src/model/stages/stage-options.js';
+import { fromHalf, toHalf } from '../../src/tensors/float16.js';
 
 export interface GraphVariant {
   readonly target: Target;
   readonly compute?: Precision;
-  readonly clip?: ClipSize;
+  readonly clip?: ClipSize | FrameSize;
 }
 
 let count = 0;
@@ -39,12 +40,22 @@ export function floats(data: Float32Array, shape: readonly number[]): Tensor {
   return new Tensor('float32', data, shape);
 }
 
+/** Values a graph computes with: FP16 where it is one in FP16 for engines. */
+export function activations(data: Float32Array, shape: readonly number[], { target, compute }: GraphVariant): Tensor {
+  if (target === 'onnxruntime' || compute !== 'fp16') return floats(data, shape);
+  const half = new Uint16Array(data.length);
+  const overflow = toHalf(data, half);
+  if (overflow) throw new RangeError(`${overflow.value} is beyond FP16`);
+  return new Tensor('float16', half, shape);
+}
+
 export function ints(values: readonly number[]): Tensor {
   return new Tensor('int32', Int32Array.from(values), [values.length]);
 }
 
 export function dataOf(results: Record<string, Tensor>, name: string): Float32Array {
   const data = results[name]?.data;
+  if (results[name]?.type === 'float16') return fromHalf(data as Uint16Array);
   if (!(data instanceof Float32Array)) throw new Error(`no float output ${name}`);
   return data;
 }
@@ -52,7 +63,7 @@ export function dataOf(results: Record<string, Tensor>, name: string): Float32Ar
 /** The whole network over one clip and its sentences, features of all stages kept. */
 export async function runNetwork(
   model: ModelFolder,
-  variant: Required<GraphVariant>,
+  variant: Required<GraphVariant> & { readonly clip: ClipSize },
   frames: Float32Array,
   sentences: { readonly ids: BigInt64Array; readonly mask: BigInt64Array; readonly count: number },
 ): Promise<Record<string, Tensor>> {
@@ -68,7 +79,7 @@ export async function runNetwork(
   all.set(frames);
   const frame_count = ints([given]);
   const levels = await runGraph(model, 'backbone', variant, {
-    frames: floats(all, [1, clip.frames, 3, clip.height, clip.width]),
+    frames: activations(all, [1, clip.frames, 3, clip.height, clip.width], variant),
     ...(target === 'tensorrt' ? { frame_count } : {}),
   });
   const window_index = ints(new Array(sentences.count).fill(0));

@@ -6,7 +6,8 @@ import { type Triple, type WindowGrid, windowGrid } from './window-grid.js';
 
 /**
  * Video Swin for TensorRT: B clips of up to `clip.frames` frames, tokens as [B, T, h, w, C] throughout.
- * `frames` float [B, T, 3, h, w], `frame_count` int32 [B] → `level0..2` float [B, T, C·2^i, h_i, w_i].
+ * `frames` [B, T, 3, h, w], `frame_count` int32 [B] → `level0..2` [B, T, C·2^i, h_i, w_i], `frames` and levels in the
+ * graph's compute type: float16 in the FP16 form.
  * `clip.frames` is the temporal window (`short`: 1 … 8 frames a clip) or a multiple of it (`long`: more than one window,
  * 9 … 24 frames); results for the first `frame_count` frames equal those of a clip of just that length.
  */
@@ -16,7 +17,7 @@ export function denseBackboneGraph(options: StageOptions, clip: ClipSize): Uint8
   const sizes = levelSizes(clip.height, clip.width, swin.depths.length);
   if (clip.frames % swin.window_size[0] !== 0)
     throw new RangeError(`frames of an engine are a multiple of ${swin.window_size[0]}`);
-  const frames = g.input('frames', 'float', ['B', clip.frames, 3, clip.height, clip.width]);
+  const frames = g.input('frames', g.computeType, ['B', clip.frames, 3, clip.height, clip.width]);
   const lengths = clipLengths(g, g.input('frame_count', 'int32', ['B']), clip.frames);
 
   let x = patchEmbed(g, frames, sizes[0]!);
@@ -26,7 +27,7 @@ export function denseBackboneGraph(options: StageOptions, clip: ClipSize): Uint8
       const grid = windowGrid(size, swin.window_size, j % 2 === 1);
       x = block(g, x, grid, lengths, `backbone.layers.${level}.blocks.${j}`, swin.num_heads[level]!, swin.window_size);
     }
-    g.output(`level${level}`, g.cast(g.transpose(x, [0, 1, 4, 2, 3]), 'float'));
+    g.output(`level${level}`, g.transpose(x, [0, 1, 4, 2, 3]));
     if (level + 1 < swin.depths.length) x = patchMerging(g, x, size, `backbone.downsamples.${level}`);
   });
   return g.build();
@@ -34,7 +35,7 @@ export function denseBackboneGraph(options: StageOptions, clip: ClipSize): Uint8
 
 function patchEmbed(g: Operators, frames: Value, [h0, w0]: readonly [number, number]): Value {
   const t = frames.shape[1] as number;
-  const padded = g.padEnd(g.cast(frames, g.computeType), ['B', t, 3, 4 * h0, 4 * w0]);
+  const padded = g.padEnd(frames, ['B', t, 3, 4 * h0, 4 * w0]);
   const cut = g.reshape(padded, [-1, 3, h0, 4, w0, 4], ['B*T', 3, h0, 4, w0, 4]);
   const patches = g.reshape(g.transpose(cut, [0, 2, 4, 1, 3, 5]), [-1, t, h0, w0, 48], ['B', t, h0, w0, 48]);
   return g.layerNorm(g.linear(patches, 'backbone.patch_embed.proj'), 'backbone.patch_embed.norm');

@@ -1,16 +1,24 @@
 import type { StageName } from '../architecture.js';
 import { backboneGraph } from './backbone.js';
 import { denseBackboneGraph } from './backbone-dense.js';
-import type { ClipSize, StageOptions } from './stage-options.js';
+import type { ClipSize, FrameSize, StageOptions } from './stage-options.js';
 import { textEncoderGraph } from './text-encoder.js';
 import { transformerGraph } from './transformer.js';
+import { denseTransformerGraph } from './transformer-dense.js';
 
-/** The ONNX graph of one stage, its weights external in `weights.bin`; `clip` is needed by all but the text encoder. */
-export function stageGraph(stage: StageName, options: StageOptions & { readonly clip?: ClipSize }): Uint8Array {
+/**
+ * The ONNX graph of one stage, its weights external in `weights.bin`. `clip` is needed by all but the text encoder; the
+ * transformer for TensorRT serves any number of frames, so that a size in pixels is enough. Throws TypeError without it.
+ */
+export function stageGraph(
+  stage: StageName,
+  options: StageOptions & { readonly clip?: ClipSize | FrameSize },
+): Uint8Array {
+  const { clip, target } = options;
   if (stage === 'text-encoder') return textEncoderGraph(options);
-  if (!options.clip) throw new TypeError(`the graph of the ${stage} needs a clip size`);
-  if (stage === 'transformer') return transformerGraph(options, options.clip);
-  return options.target === 'tensorrt'
-    ? denseBackboneGraph(options, options.clip)
-    : backboneGraph(options, options.clip);
+  if (!clip) throw new TypeError(`the graph of the ${stage} needs a clip size`);
+  if (stage === 'transformer' && target === 'tensorrt') return denseTransformerGraph(options, clip);
+  if (!('frames' in clip)) throw new TypeError(`the graph of the ${stage} needs a number of frames`);
+  if (stage === 'transformer') return transformerGraph(options, clip);
+  return target === 'tensorrt' ? denseBackboneGraph(options, clip) : backboneGraph(options, clip);
 }
