@@ -1,17 +1,17 @@
 import type { Backend, TextFeatures } from './backends/backend.js';
 import { type BackendChoice, openBackend } from './backends/open-backend.js';
+import { inFlight } from './in-flight.js';
 import { emptyMask, type Mask } from './masks/mask.js';
 import { type ModelFolder, openModelFolder } from './model/model-folder.js';
 import { networkSize } from './preprocess/size-rule.js';
-import { readAhead } from './read-ahead.js';
 import { SegmentResult } from './results/segment-result.js';
 import { type FrameSource, SegmentationStream } from './results/segmentation-stream.js';
 import type { SegmentedFrame, WindowScore } from './results/segmented-frame.js';
 import { type FrameOptions, frameSource, type SuppliedFrames } from './results/supplied-frames.js';
 import { checkRunOptions, checkSentences, type RunOptions, type VideoRunOptions } from './segment-options.js';
-import type { VideoInfo } from './video/frame.js';
+import type { RgbFrame, VideoInfo } from './video/frame.js';
 import { openVideo } from './video/open-video.js';
-import { windowFrames } from './windows.js';
+import { type Windowed, windowFrames } from './windows.js';
 
 export interface SegmenterOptions {
   /** A model folder, or the name of a model that comes with the package; default `compact`. */
@@ -26,8 +26,8 @@ export interface SegmenterOptions {
 /** What of a model the way of the data needs; a backend has the rest. */
 export type SegmenterModel = Pick<ModelFolder, 'name' | 'preprocessing' | 'windows' | 'minScore' | 'tokenizer'>;
 
-/** No window is prepared ahead when its frames take more memory than this: 24 frames of 8K are 2.4 GB already. */
-const readAheadBytes = 512 * 2 ** 20;
+/** Frames of the windows under way and of the one prepared ahead take no more memory: 24 frames of 8K are 2.4 GB. */
+const windowBytes = 512 * 2 ** 20;
 let streams = 0;
 
 /** Sentences in, masks out. Holds a network that is ready to run; any number of videos may pass through it. */
@@ -125,26 +125,31 @@ export class Segmenter implements AsyncDisposable {
     const minScore = options.minScore ?? this.model.minScore;
     const stream = ++streams;
     const windows = windowFrames(source.frames(), this.model.windows, options.tail);
-    const few = (window: { frames: readonly { data: Uint8Array }[] }) =>
-      window.frames.length * window.frames[0]!.data.length <= readAheadBytes;
     const texts = await textFeatures();
     /** Frames that a later window may still change, oldest first. */
     let pending: SegmentedFrame[] = [];
     let firstTime: number | undefined;
 
-    for await (const window of readAhead(windows, signal, few)) {
-      const { start, end, frames } = window;
+    const compute = async ({ start, frames }: Windowed<RgbFrame>) => {
       const shared = pending.filter(({ index }) => index >= start);
       const link = options.linkWindows ? texts.map((_, sentence) => earlierMasks(shared, sentence)) : undefined;
-      const computing = this.backend.segment({ stream, start, frames }, texts, {
+      return this.backend.segment({ stream, start, frames }, texts, {
         preprocessing: preprocessing(options),
         ...(link && { link }),
         signal,
       });
-      computing.catch(() => undefined); // awaited below, after the finished frames have been handed out
+    };
+    // Linking needs the masks of the window before.
+    const most = options.linkWindows ? 1 : this.backend.windowsInFlight;
+    const limit = (window: Windowed<RgbFrame>) =>
+      Math.min(most, Math.max(1, Math.floor(windowBytes / bytesOf(window))));
+    const ahead = (window: Windowed<RgbFrame>) => limit(window) * bytesOf(window) <= windowBytes;
+
+    for await (const { value: window, result, release } of inFlight(windows, compute, { limit, ahead, signal })) {
+      const { start, end, frames } = window;
       for (const frame of pending) if (frame.index < start) yield frame;
 
-      const { sentences } = await computing;
+      const { sentences } = await result;
       firstTime ??= frames[0]!.time;
       const origin = firstTime;
       // Later windows overwrite earlier ones, as published.
@@ -155,6 +160,7 @@ export class Segmenter implements AsyncDisposable {
         masks: sentences.map(({ score, masks }) => (score < minScore ? emptyMask(frame) : masks[position]!)),
         window: window.index,
       }));
+      release();
       onWindow(sentences.map(({ objectQuery, score }) => ({ start, end, objectQuery, score })));
     }
     yield* pending;
@@ -167,6 +173,10 @@ function preprocessing({ shortSide, longSide, antialias }: RunOptions) {
     ...(longSide !== undefined && { longSide }),
     ...(antialias !== undefined && { antialias }),
   };
+}
+
+function bytesOf({ frames }: Windowed<RgbFrame>): number {
+  return frames.length * frames[0]!.data.length;
 }
 
 /** A sentence's masks in the frames two windows share; undefined if it had none there that could be followed. */

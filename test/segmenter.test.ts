@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { RvosError } from '../src/errors.js';
 import type { SegmentedFrame } from '../src/results/segmented-frame.js';
 import { Segmenter } from '../src/segmenter.js';
 import type { RgbFrame } from '../src/video/frame.js';
@@ -8,6 +9,15 @@ async function all(frames: AsyncIterable<SegmentedFrame>): Promise<SegmentedFram
   const list = [];
   for await (const frame of frames) list.push(frame);
   return list;
+}
+
+/** A promise that is resolved from outside. */
+function gated(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }
 
 const sentences = ['a red ball', 'the white car'];
@@ -200,6 +210,118 @@ describe('streaming', () => {
     const stream = Segmenter.around(await fakeModel(), new FakeBackend()).segmentFrames(syntheticFrames(2), ['a ball']);
     await all(stream);
     await expect(all(stream)).rejects.toThrow('once');
+  });
+});
+
+describe('a backend that takes several windows at once', () => {
+  const two = { windowsInFlight: 2 };
+  /** Resolves once whatever can go on has gone on. */
+  const settled = () => new Promise((resolve) => setTimeout(resolve, 30));
+
+  it('is given the next window before the first one is done, and no more than it takes', async () => {
+    const gates = Array.from({ length: 8 }, () => gated());
+    const backend = new FakeBackend({ ...two, before: (window) => gates[window]!.promise });
+    const stream = Segmenter.around(await fakeModel(), backend).segmentFrames(syntheticFrames(100), ['a ball']);
+    const running = all(stream);
+    await settled();
+    expect(backend.windows.map(({ start }) => start)).toEqual([0, 18]);
+    // The second one is done first: nothing is handed out and nothing is started for it.
+    gates[1]!.resolve();
+    await settled();
+    expect(backend.windows).toHaveLength(2);
+    gates[0]!.resolve();
+    await settled();
+    expect(backend.windows.map(({ start }) => start)).toEqual([0, 18, 36, 54]);
+    for (const gate of gates) gate.resolve();
+    const frames = await running;
+    expect(frames.map(({ index }) => index)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+    expect(backend.mostRunning).toBe(2);
+  });
+
+  it('gives the same frames in the same order, however long each window takes', async () => {
+    const order = [40, 5, 30, 1, 20, 10];
+    const expected = await all(
+      Segmenter.around(await fakeModel(), new FakeBackend()).segmentFrames(syntheticFrames(100), sentences),
+    );
+    for (const tail of ['published', 'anchored'] as const) {
+      const before = (window: number) => new Promise<void>((done) => setTimeout(done, order[window % order.length]));
+      const backend = new FakeBackend({ windowsInFlight: 3, before });
+      const onProgress = vi.fn();
+      const stream = Segmenter.around(await fakeModel(), backend).segmentFrames(syntheticFrames(100), sentences, {
+        tail,
+        onProgress,
+      });
+      const frames = await all(stream);
+      expect(backend.mostRunning).toBe(3);
+      expect(onProgress.mock.calls.map(([{ windows }]) => windows)).toEqual(backend.windows.map((_, i) => i + 1));
+      if (tail === 'published') expect(frames).toEqual(expected);
+      else expect(frames.map(({ index }) => index)).toEqual(expected.map(({ index }) => index));
+    }
+  });
+
+  it('gets one at a time while windows are linked, each with the masks of the one before', async () => {
+    const backend = new FakeBackend({ windowsInFlight: 4 });
+    const stream = Segmenter.around(await fakeModel(), backend).segmentFrames(syntheticFrames(60), ['a ball'], {
+      linkWindows: true,
+    });
+    await all(stream);
+    expect(backend.mostRunning).toBe(1);
+    expect(backend.windows.slice(1).map(({ options }) => options.link![0]![0]!.bits[0])).toEqual([0, 1, 2]);
+  });
+
+  it('hands out what comes before a window that fails, then its error, and stops the others', async () => {
+    const signals: AbortSignal[] = [];
+    const before = async (window: number, signal: AbortSignal | undefined) => {
+      signals.push(signal!);
+      // The failure is known long before the masks of the window before it.
+      if (window === 1) throw new RvosError('OUT_OF_MEMORY', 'no memory', 'Buy some.');
+      await new Promise((resolve) => setTimeout(resolve, 40));
+    };
+    const backend = new FakeBackend({ windowsInFlight: 3, before });
+    const seen: number[] = [];
+    const run = async () => {
+      const stream = Segmenter.around(await fakeModel(), backend).segmentFrames(syntheticFrames(100), ['a ball']);
+      for await (const { index } of stream) seen.push(index);
+    };
+    await expect(run()).rejects.toThrow(code('OUT_OF_MEMORY'));
+    expect(seen).toEqual(Array.from({ length: 18 }, (_, i) => i));
+    expect(signals.every(({ aborted }) => aborted)).toBe(true);
+  });
+
+  it('keeps frames of a bounded number of windows, none prepared ahead when they are large', async () => {
+    let read = 0;
+    // Four frames a window, 300 MB: two windows would be 600 MB.
+    const data = new Uint8Array(5000 * 5000 * 3);
+    async function* large(): AsyncGenerator<RgbFrame> {
+      for (let i = 0; i < 20; i++, read++) yield { width: 5000, height: 5000, data, time: i };
+    }
+    const gate = gated();
+    const backend = new FakeBackend({ windowsInFlight: 4, before: () => gate.promise });
+    const model = { ...(await fakeModel()), windows: { length: 4, overlap: 1 } };
+    const running = all(Segmenter.around(model, backend).segmentFrames(large(), ['a ball']));
+    await settled();
+    expect(backend.windows).toHaveLength(1);
+    expect(read).toBeLessThanOrEqual(7);
+    gate.resolve();
+    expect(await running).toHaveLength(20);
+    expect(backend.mostRunning).toBe(1);
+  });
+
+  it('stops them all at an abort', async () => {
+    const controller = new AbortController();
+    let stopped = 0;
+    const before = (_: number, signal: AbortSignal | undefined) =>
+      new Promise<void>((_, reject) => {
+        signal!.addEventListener('abort', () => {
+          stopped++;
+          reject(new Error('stopped'));
+        });
+      });
+    const segmenter = Segmenter.around(await fakeModel(), new FakeBackend({ windowsInFlight: 3, before }));
+    const running = all(segmenter.segmentFrames(syntheticFrames(100), ['a ball'], { signal: controller.signal }));
+    setTimeout(() => controller.abort(), 20);
+    await expect(running).rejects.toThrow(code('ABORTED'));
+    expect(stopped).toBe(3);
   });
 });
 

@@ -65,6 +65,8 @@ export interface WindowMasks {
 /** Everything device specific stays behind this. Calls may be made concurrently; a backend queues what it cannot overlap. */
 export interface Backend extends AsyncDisposable {
   readonly name: 'onnxruntime' | 'tensorrt';
+  /** Windows of one video that are worth handing over before the first one's masks are back; at least 1. */
+  readonly windowsInFlight: number;
   encodeText(sentences: readonly TokenizedSentence[], options?: { signal?: AbortSignal }): Promise<TextFeatures[]>;
   segment(window: Frames, texts: readonly TextFeatures[], options?: SegmentOptions): Promise<WindowMasks>;
   dispose(): Promise<void>;

@@ -46,6 +46,7 @@ interface HeldWindow {
  */
 export class OnnxRuntimeBackend implements Backend {
   readonly name = 'onnxruntime';
+  readonly windowsInFlight = 1;
   readonly #model: ModelFolder;
   readonly #threads: number;
   readonly #queue = new JobQueue();

@@ -26,6 +26,7 @@ export interface SeenWindow {
  */
 export class FakeBackend implements Backend {
   readonly name = 'onnxruntime';
+  readonly windowsInFlight: number;
   readonly windows: SeenWindow[] = [];
   readonly encoded: string[][] = [];
   running = 0;
@@ -37,8 +38,12 @@ export class FakeBackend implements Backend {
       readonly score?: (window: number, sentence: number) => number;
       /** Called before each window is answered. */
       readonly before?: (window: number, signal: AbortSignal | undefined) => Promise<void>;
+      /** Default 1, as ONNX Runtime. */
+      readonly windowsInFlight?: number;
     } = {},
-  ) {}
+  ) {
+    this.windowsInFlight = behaviour.windowsInFlight ?? 1;
+  }
 
   async encodeText(sentences: readonly TokenizedSentence[]): Promise<TextFeatures[]> {
     this.encoded.push(sentences.map(({ text }) => text));
