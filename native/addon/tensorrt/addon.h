@@ -1,0 +1,28 @@
+// The face of `rvos_tensorrt.node`: `TensorRtAddon` in src/native/tensorrt-addon.ts. Each file adds what it exports by a
+// hook. Every environment (main thread or worker) has its own state; what a process has once (the opened libraries) lives
+// in native/tensorrt and is guarded there.
+#pragma once
+
+#include <napi.h>
+
+namespace rvos::tensorrt {
+
+/// JavaScript values that belong to one environment. Freed with it.
+struct EnvironmentState {
+  /// Constructors of the classes that `openTextEncoder` and `openPipeline` give objects of.
+  Napi::FunctionReference textEncoder;
+  Napi::FunctionReference pipeline;
+};
+
+EnvironmentState& environmentState(Napi::Env env);
+
+/// Exports buildEngine and inspectEngine, load, aheadOfTimeTargets.
+void registerBuilder(Napi::Env env, Napi::Object exports);
+
+/// Exports devices.
+void registerDevices(Napi::Env env, Napi::Object exports);
+
+/// Exports openTextEncoder, openPipeline, planMemory.
+void registerRuntime(Napi::Env env, Napi::Object exports);
+
+}  // namespace rvos::tensorrt

@@ -1,0 +1,29 @@
+// How failures reach JavaScript: an Error with the `code` of the Failure and its message.
+#pragma once
+
+#include <napi.h>
+
+#include <exception>
+#include <utility>
+
+#include "../../tensorrt/failure.h"
+
+namespace rvos::tensorrt {
+
+/// On the JavaScript thread only.
+Napi::Error toError(Napi::Env env, const Failure& failure);
+
+/// As a Failure whatever was thrown: std::bad_alloc is OUT_OF_MEMORY, all else has the code `otherwise`.
+Failure toFailure(const std::exception_ptr& thrown, const char* otherwise);
+
+/// Runs `work`, throwing what it throws as an Error of JavaScript. For the body of an exported function.
+template <typename Work>
+auto guarded(Napi::Env env, Work&& work) {
+  try {
+    return std::forward<Work>(work)();
+  } catch (const Failure& failure) {
+    throw toError(env, failure);
+  }
+}
+
+}  // namespace rvos::tensorrt

@@ -1,0 +1,85 @@
+// See device_query.h.
+#include "device_query.h"
+
+#include <cuda_runtime_api.h>
+
+#include "failure.h"
+
+namespace rvos::tensorrt {
+
+namespace {
+
+void check(cudaError_t status, const std::string& what) {
+  if (status == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());
+  const char* kind = status == cudaErrorMemoryAllocation ? code::kOutOfMemory : code::kDeviceFailed;
+  throw Failure(kind, what + ": " + cudaGetErrorString(status));
+}
+
+int attribute(cudaDeviceAttr which, int device) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, device), "CUDA does not describe GPU " + std::to_string(device));
+  return value;
+}
+
+Device describe(int index) {
+  const std::string what = "CUDA does not describe GPU " + std::to_string(index);
+  Device device;
+  device.index = index;
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), what);
+  device.name = properties.name;
+  device.totalBytes = static_cast<std::int64_t>(properties.totalGlobalMem);
+  device.computeCapability =
+      attribute(cudaDevAttrComputeCapabilityMajor, index) * 10 + attribute(cudaDevAttrComputeCapabilityMinor, index);
+  device.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, index);
+
+  // Only the current device tells how much is free.
+  int current = 0;
+  check(cudaGetDevice(&current), what);
+  check(cudaSetDevice(index), "GPU " + std::to_string(index) + " (" + device.name + ") cannot be used");
+  std::size_t free = 0;
+  std::size_t total = 0;
+  const cudaError_t status = cudaMemGetInfo(&free, &total);
+  check(cudaSetDevice(current), what);
+  check(status, "GPU " + std::to_string(index) + " (" + device.name + ") does not tell its free memory");
+  device.freeBytes = static_cast<std::int64_t>(free);
+  return device;
+}
+
+}  // namespace
+
+std::string cudaVersionName(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+DeviceQuery queryDevices() {
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());
+    driver = 0;
+  }
+  if (driver == 0) {
+    throw Failure(code::kNoDevice,
+                  "no NVIDIA driver is loaded (libcuda.so.1): install one, or give the container access to the GPU");
+  }
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) static_cast<void>(cudaGetLastError());
+  if (status == cudaErrorInsufficientDriver) {
+    throw Failure(code::kDriverTooOld, "the NVIDIA driver supports CUDA " + cudaVersionName(driver) +
+                                           ", rvos was built with CUDA " + cudaVersionName(CUDART_VERSION) +
+                                           ": update the driver");
+  }
+  if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) {
+    throw Failure(code::kNoDevice, "the NVIDIA driver finds no GPU (is CUDA_VISIBLE_DEVICES set?)");
+  }
+  check(status, "CUDA does not start");
+
+  DeviceQuery query;
+  query.driverCudaVersion = cudaVersionName(driver);
+  for (int index = 0; index < count; ++index) query.devices.push_back(describe(index));
+  return query;
+}
+
+}  // namespace rvos::tensorrt

@@ -1,0 +1,32 @@
+// The GPUs of this machine, by the CUDA runtime alone: no TensorRT, and in the simulated flavour no CUDA either.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rvos::tensorrt {
+
+struct Device {
+  int index = 0;
+  std::string name;
+  /// 90 for 9.0
+  int computeCapability = 0;
+  std::int64_t totalBytes = 0;
+  std::int64_t freeBytes = 0;
+  int multiprocessors = 0;
+};
+
+struct DeviceQuery {
+  std::vector<Device> devices;
+  /// Newest CUDA the driver supports, `13.0`.
+  std::string driverCudaVersion;
+};
+
+/// At least one device. Throws NO_DEVICE or DRIVER_TOO_OLD with the reason, DEVICE_FAILED if a GPU does not answer.
+DeviceQuery queryDevices();
+
+/// `13.0` for CUDA's 13000.
+std::string cudaVersionName(int version);
+
+}  // namespace rvos::tensorrt

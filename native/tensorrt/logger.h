@@ -1,0 +1,42 @@
+// What TensorRT says while it works for one builder or runtime. Messages may come from any of its threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compat.h"
+
+namespace rvos::tensorrt {
+
+class Logger final : public nvinfer1::ILogger {
+ public:
+  /// An empty logger. Its memory is never given back, only used again once nobody holds it: TensorRT keeps a reference to
+  /// the first logger it is given for as long as any of its objects lives, whoever made that object.
+  static std::shared_ptr<Logger> create();
+
+  void log(Severity severity, const char* message) noexcept override;
+
+  /// Errors in the order they came, each on one line.
+  std::vector<std::string> errors() const;
+  std::vector<std::string> warnings() const;
+
+  /// The errors as one line; `otherwise` if there are none.
+  std::string errorLine(const std::string& otherwise) const;
+
+  /// Largest "Max Scratch Memory" that was logged, in bytes.
+  std::optional<std::int64_t> scratchBytes() const;
+
+ private:
+  void clear();
+
+  mutable std::mutex mutex_;
+  std::vector<std::string> errors_;
+  std::vector<std::string> warnings_;
+  std::optional<std::int64_t> scratchBytes_;
+};
+
+}  // namespace rvos::tensorrt
