@@ -15,7 +15,7 @@ const imageName = /\.(png|jpe?g|webp|bmp)$/i;
 /** One picture file is read whole: it cannot sensibly be longer than its pixels uncompressed. */
 const maxImageBytes = maxFramePixels * 8;
 
-interface Picture {
+export interface Picture {
   readonly width: number;
   readonly height: number;
   readonly data: Uint8Array;
@@ -112,7 +112,8 @@ export class ImageFolderReader implements VideoReader {
   }
 }
 
-async function decodePicture(path: string, options: { signal?: AbortSignal | undefined }): Promise<Picture> {
+/** One picture as RGB. Throws `RvosError` NOT_A_VIDEO for a damaged one, BAD_FRAME_SIZE; file system errors as they are. */
+export async function decodePicture(path: string, options: { signal?: AbortSignal | undefined }): Promise<Picture> {
   const { size } = await stat(path);
   if (size > maxImageBytes) throw new RvosError('BAD_FRAME_SIZE', `${path} is too large`, 'Give smaller images.');
   if (/\.bmp$/i.test(path)) return decodeWithFfmpeg(path, options.signal);

@@ -1,18 +1,6 @@
 import type { Mask } from '../../masks/mask.js';
 import { maskOverlap, maskStatistics } from '../../masks/statistics.js';
 
-/** One labelled object of an image; an image may have several. */
-export interface TruthMask {
-  readonly image: string;
-  readonly mask: Mask;
-}
-
-export interface ScoredMask {
-  readonly image: string;
-  readonly mask: Mask;
-  readonly score: number;
-}
-
 /** COCO's summary for masks of one category: averages over IoU 0.50 … 0.95, and by area of the object. */
 export interface AveragePrecision {
   readonly all: number;
@@ -38,7 +26,7 @@ const areas = {
 type AreaName = keyof typeof areas;
 
 /** What is needed of one image once its masks are gone: IoUs, areas and scores. */
-interface ImageRecord {
+export interface ImageRecord {
   /** Best score first. */
   readonly scores: readonly number[];
   readonly predictedAreas: readonly number[];
@@ -61,10 +49,14 @@ export class AveragePrecisionMeter {
 
   /** All that belongs to one image. Throws `RvosError` BAD_ARGUMENT when sizes differ; Error for an image added twice. */
   add(image: string, truths: readonly Mask[], predictions: readonly { mask: Mask; score: number }[]): void {
-    if (this.#images.has(image)) throw new Error(`image ${image} was added twice`);
+    this.addRecord(image, AveragePrecisionMeter.record(truths, predictions));
+  }
+
+  /** The numbers that count of an image, plain data, so that they can be stored between runs. */
+  static record(truths: readonly Mask[], predictions: readonly { mask: Mask; score: number }[]): ImageRecord {
     // A stable sort: of equal scores the earlier prediction stays first, as with numpy's mergesort.
     const best = [...predictions].sort((a, b) => b.score - a.score).slice(0, maxDetections);
-    this.addRecord(image, {
+    return {
       scores: best.map(({ score }) => score),
       predictedAreas: best.map(({ mask }) => maskStatistics(mask).area),
       truthAreas: truths.map((mask) => maskStatistics(mask).area),
@@ -74,17 +66,12 @@ export class AveragePrecisionMeter {
           return union === 0 ? 0 : intersection / union;
         }),
       ),
-    });
+    };
   }
 
-  /** The numbers of an image as `records` gave them. */
   addRecord(image: string, record: ImageRecord): void {
+    if (this.#images.has(image)) throw new Error(`image ${image} was added twice`);
     this.#images.set(image, record);
-  }
-
-  /** The numbers kept of each image, plain data, for storing them between runs. */
-  records(): IterableIterator<[string, ImageRecord]> {
-    return this.#images.entries();
   }
 
   result(): AveragePrecision {
