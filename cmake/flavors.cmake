@@ -24,6 +24,9 @@ file(GLOB_RECURSE RVOS_TENSORRT_SOURCES CONFIGURE_DEPENDS native/tensorrt/*.cc n
 file(GLOB_RECURSE RVOS_CUDA_SOURCES CONFIGURE_DEPENDS native/tensorrt/*.cu)
 file(GLOB_RECURSE RVOS_SIMULATED_SOURCES CONFIGURE_DEPENDS native/simulated/*.cc)
 
+# All that is configured here, and not the core.
+add_custom_target(rvos_flavors)
+
 # Of native/addon, what the addon for TensorRT shares with the core's; unused parts are not linked.
 add_library(rvos_napi STATIC EXCLUDE_FROM_ALL native/addon/arguments.cc native/addon/promise_job.cc)
 target_link_libraries(rvos_napi PRIVATE rvos_node rvos_options)
@@ -35,7 +38,7 @@ if(RVOS_CUDA AND RVOS_CUDA_SOURCES)
   target_include_directories(rvos_cuda_kernels PRIVATE "${RVOS_NATIVE}" "${RVOS_NATIVE}/core" "${RVOS_NATIVE}/tensorrt")
 endif()
 
-# rvos_tensorrt_sources(<target> <headers>): what compiling the sources takes, for CUDA flavours.
+# rvos_tensorrt_compile(<target> <headers>): what compiling the sources for CUDA takes.
 function(rvos_tensorrt_compile target headers)
   target_include_directories(${target} PRIVATE
     "${RVOS_NATIVE}" "${RVOS_NATIVE}/core" "${RVOS_NATIVE}/tensorrt" "${RVOS_NATIVE}/addon/tensorrt" "${RVOS_NATIVE}/addon")
@@ -51,8 +54,9 @@ function(rvos_place_addon target flavor)
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/${flavor}")
   if(UNIX AND NOT APPLE)
     # Symbols of the static CUDA runtime stay inside, whatever else the process has loaded.
-    target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,defs)
+    target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL)
   endif()
+  add_dependencies(rvos_flavors ${target})
 endfunction()
 
 # rvos_tensorrt_flavor(<flavor> <name for people> <variable with the root> <rtx?>)
@@ -112,5 +116,6 @@ foreach(headers IN LISTS RVOS_CHECK_HEADERS)
   message(STATUS "${flavor}: compiled against headers ${version} too, as a check")
   add_library(${target} OBJECT ${RVOS_TENSORRT_SOURCES})
   rvos_tensorrt_compile(${target} "${headers}")
+  add_dependencies(rvos_flavors ${target})
   target_compile_definitions(${target} PRIVATE $<$<STREQUAL:${flavor},tensorrt-rtx>:RVOS_TENSORRT_RTX=1>)
 endforeach()
