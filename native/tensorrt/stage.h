@@ -11,7 +11,7 @@
 #include <memory>
 #include <string>
 
-namespace rvos {
+namespace rvos::tensorrt {
 
 /// Extents of a tensor, outermost first; at most 8.
 struct StageShape {
@@ -67,4 +67,4 @@ class StageLoader {
   virtual void abandon() {}
 };
 
-}  // namespace rvos
+}  // namespace rvos::tensorrt

@@ -5,17 +5,17 @@
 
 #include "../failure.h"
 
-namespace rvos::cuda {
+namespace rvos::tensorrt::cuda {
 
 namespace {
 
-ErrorCode codeOf(cudaError_t status) {
+const char* codeOf(cudaError_t status) {
   switch (status) {
-    case cudaErrorMemoryAllocation: return ErrorCode::OutOfMemory;
+    case cudaErrorMemoryAllocation: return code::kOutOfMemory;
     case cudaErrorNoDevice:
-    case cudaErrorInvalidDevice: return ErrorCode::NoDevice;
-    case cudaErrorInsufficientDriver: return ErrorCode::DriverTooOld;
-    default: return ErrorCode::DeviceFailed;
+    case cudaErrorInvalidDevice: return code::kNoDevice;
+    case cudaErrorInsufficientDriver: return code::kDriverTooOld;
+    default: return code::kDeviceFailed;
   }
 }
 
@@ -34,4 +34,4 @@ void settle(cudaError_t status) noexcept {
 
 void useDevice(int device) { check(cudaSetDevice(device), "cudaSetDevice"); }
 
-}  // namespace rvos::cuda
+}  // namespace rvos::tensorrt::cuda

@@ -3,7 +3,7 @@
 
 #include <cuda_runtime.h>
 
-namespace rvos::cuda {
+namespace rvos::tensorrt::cuda {
 
 /// Throws a `Failure` that names the call: OUT_OF_MEMORY, NO_DEVICE, DRIVER_TOO_OLD or DEVICE_FAILED. The thread's last
 /// error is cleared first, so that the next call starts afresh and the process stays usable.
@@ -15,4 +15,4 @@ void settle(cudaError_t status) noexcept;
 /// Makes `device` current for the calling thread. Throws as `check`.
 void useDevice(int device);
 
-}  // namespace rvos::cuda
+}  // namespace rvos::tensorrt::cuda

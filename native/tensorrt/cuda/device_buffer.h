@@ -7,7 +7,7 @@
 
 #include "check.h"
 
-namespace rvos::cuda {
+namespace rvos::tensorrt::cuda {
 
 class DeviceBuffer {
  public:
@@ -43,4 +43,4 @@ class DeviceBuffer {
   size_t bytes_ = 0;
 };
 
-}  // namespace rvos::cuda
+}  // namespace rvos::tensorrt::cuda

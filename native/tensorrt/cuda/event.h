@@ -5,7 +5,7 @@
 
 #include "check.h"
 
-namespace rvos::cuda {
+namespace rvos::tensorrt::cuda {
 
 class Event {
  public:
@@ -41,4 +41,4 @@ class Event {
   cudaEvent_t event_ = nullptr;
 };
 
-}  // namespace rvos::cuda
+}  // namespace rvos::tensorrt::cuda

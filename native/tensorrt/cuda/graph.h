@@ -5,7 +5,7 @@
 
 #include "stream.h"
 
-namespace rvos::cuda {
+namespace rvos::tensorrt::cuda {
 
 class GraphExec {
  public:
@@ -47,4 +47,4 @@ class GraphExec {
   cudaGraphExec_t exec_ = nullptr;
 };
 
-}  // namespace rvos::cuda
+}  // namespace rvos::tensorrt::cuda

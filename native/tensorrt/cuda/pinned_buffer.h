@@ -7,7 +7,7 @@
 
 #include "check.h"
 
-namespace rvos::cuda {
+namespace rvos::tensorrt::cuda {
 
 class PinnedBuffer {
  public:
@@ -42,4 +42,4 @@ class PinnedBuffer {
   size_t bytes_ = 0;
 };
 
-}  // namespace rvos::cuda
+}  // namespace rvos::tensorrt::cuda

@@ -6,7 +6,7 @@
 
 #include "check.h"
 
-namespace rvos::cuda {
+namespace rvos::tensorrt::cuda {
 
 class Stream {
  public:
@@ -46,4 +46,4 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
-}  // namespace rvos::cuda
+}  // namespace rvos::tensorrt::cuda

@@ -1,0 +1,4 @@
+// The simulated runtime has one header.
+#pragma once
+
+#include "cuda_runtime.h"
