@@ -1,4 +1,4 @@
-import { abortError } from './errors.js';
+import { orAbort } from './or-abort.js';
 
 /** A value whose work has been started. */
 export interface InFlight<T, R> {
@@ -104,15 +104,4 @@ class Change {
     this.#changed = undefined;
     this.#wake();
   }
-}
-
-/** Not `Promise.race` with one promise for the abort: that promise would hold every value there ever was. */
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  promise.catch(() => undefined); // also awaited below, unless the abort came first
-  return new Promise<T>((resolve, reject) => {
-    const abort = () => reject(abortError(signal));
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

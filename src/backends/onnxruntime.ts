@@ -14,13 +14,14 @@ import type {
   TokenizedSentence,
   WindowMasks,
 } from './backend.js';
+import { checkWindow } from './check-window.js';
+import { HeldWindows } from './held-windows.js';
 import { InferenceProcess } from './inference-process.js';
 import { JobQueue } from './job-queue.js';
 import type { ToProcess } from './onnxruntime-protocol.js';
 import { defaultThreads, sessionsPerProcess } from './session-options.js';
+import { TextCache } from './text-cache.js';
 
-/** Sentences whose text features are kept. */
-const cachedSentences = 256;
 /** Videos whose last window stays in the child, so that the next window sends only its new frames. */
 const keptStreams = 2;
 /** Frames that are resized at the same time: libuv's thread pool has four threads. */
@@ -30,14 +31,6 @@ export interface OnnxRuntimeOptions {
   readonly model: ModelFolder;
   /** Default: all cores this process may use. */
   readonly threads?: number;
-}
-
-/** What a window in the child consists of. */
-interface HeldWindow {
-  readonly start: number;
-  readonly count: number;
-  /** Network size and antialias: frames made otherwise are other frames. */
-  readonly form: string;
 }
 
 /**
@@ -50,11 +43,11 @@ export class OnnxRuntimeBackend implements Backend {
   readonly #model: ModelFolder;
   readonly #threads: number;
   readonly #queue = new JobQueue();
-  readonly #texts = new Map<string, TextFeatures>();
+  readonly #texts = new TextCache();
   #process: InferenceProcess | undefined;
   #sessionsCreated = 0;
-  /** Windows that the child holds, by stream, least recently used first. */
-  #held = new Map<number, HeldWindow>();
+  /** Windows that the child holds. */
+  readonly #held = new HeldWindows(keptStreams);
   /** Resized frames on their way to the child, written into the same memory again and again. */
   #scratch: Uint8Array[] = [];
   #disposed = false;
@@ -75,27 +68,9 @@ export class OnnxRuntimeBackend implements Backend {
     sentences: readonly TokenizedSentence[],
     options: { signal?: AbortSignal } = {},
   ): Promise<TextFeatures[]> {
-    throwIfAborted(options.signal);
-    const keys = sentences.map(({ ids }) => ids.join(' '));
-    const texts = new Map<string, TextFeatures>();
-    for (const key of keys) {
-      const cached = this.#texts.get(key);
-      if (cached) texts.set(key, cached);
-    }
-    const missing = [...new Set(keys)].filter((key) => !texts.has(key));
-    if (missing.length > 0) {
-      const ids = missing.map((key) => sentences[keys.indexOf(key)]!.ids);
-      const encoded = await this.#queue.run(() => this.#encode(ids, options.signal), options.signal);
-      missing.forEach((key, i) => {
-        texts.set(key, encoded[i]!);
-      });
-    }
-    for (const [key, text] of texts) {
-      this.#texts.delete(key);
-      this.#texts.set(key, text);
-      if (this.#texts.size > cachedSentences) this.#texts.delete(this.#texts.keys().next().value as string);
-    }
-    return keys.map((key) => texts.get(key)!);
+    const { signal } = options;
+    throwIfAborted(signal);
+    return this.#texts.features(sentences, (ids) => this.#queue.run(() => this.#encode(ids, signal), signal));
   }
 
   async segment(window: Frames, texts: readonly TextFeatures[], options: SegmentOptions = {}): Promise<WindowMasks> {
@@ -182,12 +157,10 @@ export class OnnxRuntimeBackend implements Backend {
   ): Promise<void> {
     const { stream, start, frames } = window;
     const form = `${size.height}x${size.width} antialias ${preprocessing.antialias}`;
-    const held = this.#held.get(stream);
-    this.#held.delete(stream);
-    const forget = [...this.#held.keys()].slice(0, Math.max(0, this.#held.size + 1 - keptStreams));
-    for (const old of forget) this.#held.delete(old);
-    const reusable = held?.form === form && start >= held.start ? held.start + held.count - start : 0;
-    const shared = Math.max(0, Math.min(reusable, frames.length));
+    const held = { start, count: frames.length, form };
+    const shared = this.#held.shared(stream, held);
+    // If sending fails, the child is ended and holds nothing any more.
+    const forget = this.#held.hold(stream, held);
     const { mean, std } = preprocessing;
     await post({ kind: 'window', stream, start, count: frames.length, shared, ...size, mean, std, forget });
     for (let from = shared; from < frames.length; from += resizedAtOnce) {
@@ -198,7 +171,6 @@ export class OnnxRuntimeBackend implements Backend {
       );
       for (const [i, pixels] of resized.entries()) await post({ kind: 'frame', position: from + i, pixels });
     }
-    this.#held.set(stream, { start, count: frames.length, form });
   }
 
   /** Runs a job in the child; an abort kills the child and with it the job. */
@@ -228,7 +200,7 @@ export class OnnxRuntimeBackend implements Backend {
     if (!this.#process?.usable) {
       this.#process = new InferenceProcess(this.#threads);
       this.#sessionsCreated = 0;
-      this.#held = new Map();
+      this.#held.clear();
       // A frame of the last job may still be being resized into the old memory.
       this.#scratch = [];
     }
@@ -289,20 +261,4 @@ async function resizeFrame(
     antialias,
   });
   return target;
-}
-
-function checkWindow(window: Frames, kept: readonly number[]): void {
-  const first = window.frames[0];
-  if (!first) throw new RvosError('NO_FRAMES', 'a window has no frames', 'Give at least one frame.');
-  const other = window.frames.find((frame) => frame.width !== first.width || frame.height !== first.height);
-  if (other) {
-    throw new RvosError(
-      'BAD_FRAME_SIZE',
-      `a frame of ${other.width}x${other.height} pixels follows frames of ${first.width}x${first.height}`,
-      'All frames of a video must have one size.',
-    );
-  }
-  if (kept.length === 0 || kept.some((position) => !(position in window.frames))) {
-    throw new RvosError('BAD_ARGUMENT', 'frames to keep lie outside the window', 'Positions run from 0 to T − 1.');
-  }
 }
