@@ -49,10 +49,6 @@ Device describe(int index) {
 
 }  // namespace
 
-std::string cudaVersionName(int version) {
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
-
 DeviceQuery queryDevices() {
   int driver = 0;
   if (cudaDriverGetVersion(&driver) != cudaSuccess) {

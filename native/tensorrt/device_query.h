@@ -1,4 +1,4 @@
-// The GPUs of this machine, by the CUDA runtime alone: no TensorRT, and in the simulated flavour no CUDA either.
+// The GPUs of this machine, by the CUDA runtime alone.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,8 @@ struct DeviceQuery {
 DeviceQuery queryDevices();
 
 /// `13.0` for CUDA's 13000.
-std::string cudaVersionName(int version);
+inline std::string cudaVersionName(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
 
 }  // namespace rvos::tensorrt

@@ -16,7 +16,9 @@ struct EnvironmentState {
 
 EnvironmentState& environmentState(Napi::Env env);
 
-/// Exports buildEngine and inspectEngine, load, aheadOfTimeTargets.
+// The simulated flavour has no TensorRT: native/simulated defines the first two for it.
+
+/// Exports load, aheadOfTimeTargets, buildEngine and inspectEngine.
 void registerBuilder(Napi::Env env, Napi::Object exports);
 
 /// Exports devices.

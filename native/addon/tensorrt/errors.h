@@ -21,8 +21,10 @@ template <typename Work>
 auto guarded(Napi::Env env, Work&& work) {
   try {
     return std::forward<Work>(work)();
-  } catch (const Failure& failure) {
-    throw toError(env, failure);
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (...) {
+    throw toError(env, toFailure(std::current_exception(), code::kBadArgument));
   }
 }
 
