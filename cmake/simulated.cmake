@@ -8,7 +8,7 @@ message(STATUS "simulated: builds simulated/rvos_tensorrt.node, for tests")
 # What speaks to TensorRT itself has no place here.
 set(RVOS_SIMULATED_COMMON ${RVOS_TENSORRT_SOURCES})
 list(FILTER RVOS_SIMULATED_COMMON EXCLUDE REGEX
-     "/native/(tensorrt|addon/tensorrt)/(engine|engine_builder|engine_inspector|library|logger|build_engine|inspect_engine|devices)[.]cc$")
+     "/native/(tensorrt|addon/tensorrt)/(engine|engine_builder|engine_inspector|build_profiles|build_progress|timing_cache|library|logger|device_query|builder|build_engine|inspect_engine|devices|values)[.]cc$")
 
 find_package(Threads REQUIRED)
 rvos_add_node_addon(rvos_simulated ${RVOS_SIMULATED_SOURCES} ${RVOS_SIMULATED_COMMON})
