@@ -16,3 +16,9 @@ function findPackageRoot(from: string): string {
     if (dirname(folder) === folder) return from;
   }
 }
+
+/** This package's version. */
+export function packageVersion(): string {
+  const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
+  return manifest.version;
+}

@@ -1,9 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { describeError, RvosError } from '../errors.js';
-import { packageRoot } from '../package-root.js';
+import { packageVersion } from '../package-root.js';
 import { registerDoctor } from './doctor.js';
 import { registerImport } from './import.js';
 import { registerInspect } from './inspect.js';
@@ -53,10 +51,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
   registerStage(program);
   registerDoctor(program);
   return program;
-}
-
-function packageVersion(): string {
-  return (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
 }
 
 // A reader that has seen enough (`| head`) is no failure of ours.
