@@ -140,9 +140,9 @@ export class Segmenter implements AsyncDisposable {
       });
     };
     // Linking needs the masks of the window before.
-    const most = options.linkWindows ? 1 : this.backend.windowsInFlight;
+    const most = () => (options.linkWindows ? 1 : this.backend.windowsInFlight);
     const limit = (window: Windowed<RgbFrame>) =>
-      Math.min(most, Math.max(1, Math.floor(windowBytes / bytesOf(window))));
+      Math.min(most(), Math.max(1, Math.floor(windowBytes / bytesOf(window))));
     const ahead = (window: Windowed<RgbFrame>) => limit(window) * bytesOf(window) <= windowBytes;
 
     for await (const { value: window, result, release } of inFlight(windows, compute, { limit, ahead, signal })) {

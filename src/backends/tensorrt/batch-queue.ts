@@ -14,6 +14,8 @@ export interface BatchLimits {
   readonly streams: number;
   /** Frames of the short temporal form. */
   readonly shortFrames: number;
+  /** Tokens of a sentence. */
+  readonly tokens: number;
 }
 
 /** A job that waits or runs. It is settled once: by its result, an error or an abort, whichever comes first. */
@@ -52,7 +54,7 @@ export class BatchQueue {
 
   constructor(
     readonly pipeline: NativePipeline,
-    private readonly limits: BatchLimits,
+    readonly limits: BatchLimits,
   ) {
     this.#held = new HeldWindows(limits.streams);
   }
