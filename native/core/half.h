@@ -2,6 +2,7 @@
 // portable lines and from the device's instructions, NaN (one canonical pattern) included.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 

@@ -57,10 +57,15 @@ RVOS_HOST_DEVICE float triangle(float distance) {
 }
 
 /// Rounds half to even. `value` is a weighted mean of levels: no further outside 0…255 than float errors reach, so that
-/// it needs no bounds. Adding 2^23 leaves no fraction bits, so the addition itself rounds.
+/// it needs no bounds. Adding 2^23 leaves no fraction bits, so the addition itself rounds, and the sum's last byte is
+/// the level.
 RVOS_HOST_DEVICE uint8_t roundToLevel(float value) {
   const float magic = 8388608.0f;
+#if defined(__CUDA_ARCH__)
+  return static_cast<uint8_t>(__float_as_uint(value + magic));
+#else
   return static_cast<uint8_t>(static_cast<int>((value + magic) - magic));
+#endif
 }
 
 }  // namespace rvos

@@ -1,0 +1,103 @@
+// Words and vectors of memory as kernels move them: on the device one instruction each, on the host the same bytes.
+// Little-endian.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "portable.h"
+
+#if defined(__CUDACC__)
+#define RVOS_UNROLL _Pragma("unroll")
+#else
+#define RVOS_UNROLL
+#endif
+
+namespace rvos {
+
+/// 16 bytes of read-only memory to shared memory; both addresses are multiples of 16.
+RVOS_HOST_DEVICE void copy16(const uint8_t* from, uint8_t* to) {
+#if defined(__CUDA_ARCH__)
+  *reinterpret_cast<uint4*>(to) = __ldg(reinterpret_cast<const uint4*>(from));
+#else
+  std::memcpy(to, from, 16);
+#endif
+}
+
+/// The address is a multiple of 4.
+RVOS_HOST_DEVICE uint32_t loadWord(const uint8_t* from) {
+#if defined(__CUDA_ARCH__)
+  return *reinterpret_cast<const uint32_t*>(from);
+#else
+  uint32_t word;
+  std::memcpy(&word, from, 4);
+  return word;
+#endif
+}
+
+/// The address is a multiple of 4.
+RVOS_HOST_DEVICE void storeWord(uint8_t* to, uint32_t word) {
+#if defined(__CUDA_ARCH__)
+  *reinterpret_cast<uint32_t*>(to) = word;
+#else
+  std::memcpy(to, &word, 4);
+#endif
+}
+
+/// The address is a multiple of 8.
+RVOS_HOST_DEVICE void storePair(uint8_t* to, uint32_t first, uint32_t second) {
+#if defined(__CUDA_ARCH__)
+  *reinterpret_cast<uint2*>(to) = make_uint2(first, second);
+#else
+  std::memcpy(to, &first, 4);
+  std::memcpy(to + 4, &second, 4);
+#endif
+}
+
+/// The address is a multiple of 16.
+RVOS_HOST_DEVICE void loadFour(const float* from, float (&to)[4]) {
+#if defined(__CUDA_ARCH__)
+  const float4 four = *reinterpret_cast<const float4*>(from);
+  to[0] = four.x, to[1] = four.y, to[2] = four.z, to[3] = four.w;
+#else
+  std::memcpy(to, from, sizeof to);
+#endif
+}
+
+/// The address is a multiple of 16.
+RVOS_HOST_DEVICE void storeFour(float* to, const float (&from)[4]) {
+#if defined(__CUDA_ARCH__)
+  *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1], from[2], from[3]);
+#else
+  std::memcpy(to, from, sizeof from);
+#endif
+}
+
+/// The low word of high:low shifted right by `shift` bits, 0…31.
+RVOS_HOST_DEVICE uint32_t funnelRight(uint32_t low, uint32_t high, int shift) {
+#if defined(__CUDA_ARCH__)
+  return __funnelshift_r(low, high, shift);
+#else
+  return static_cast<uint32_t>(((static_cast<uint64_t>(high) << 32) | low) >> shift);
+#endif
+}
+
+RVOS_HOST_DEVICE uint32_t swapBytes(uint32_t word) {
+#if defined(__CUDA_ARCH__)
+  return __byte_perm(word, 0, 0x0123);
+#else
+  return (word >> 24) | ((word >> 8) & 0xff00u) | ((word << 8) & 0xff0000u) | (word << 24);
+#endif
+}
+
+RVOS_HOST_DEVICE bool isAligned(const void* pointer, size_t bytes) {
+  return (reinterpret_cast<uintptr_t>(pointer) & (bytes - 1)) == 0;
+}
+
+/// What a block's shared memory is made of on the host.
+struct alignas(16) SharedVector {
+  uint8_t bytes[16];
+};
+
+}  // namespace rvos
