@@ -18,7 +18,7 @@ export function works(program, args = ['--version']) {
 /** What a program prints, standard output and error together; undefined if it cannot be started or fails. */
 export function output(program, args, options = {}) {
   const run = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 64 << 20, ...options });
-  return run.status === 0 ? `${run.stdout}${run.stderr}` : undefined;
+  return run.status === 0 ? `${run.stdout ?? ''}${run.stderr ?? ''}` : undefined;
 }
 
 /** Runs a program silently; when it fails, shows what it had printed and throws SetupError with `what`. */

@@ -1,6 +1,6 @@
 // The programs that rvos needs from the system (compiler, CMake, make, ffmpeg): finds out which are missing, and installs
 // them with apt-get where that is allowed.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { output, quietly, SetupError, works } from './run.mjs';
 
 const packages = {
@@ -10,8 +10,21 @@ const packages = {
   ffmpeg: { apt: 'ffmpeg', dnf: 'ffmpeg-free', apk: 'ffmpeg', brew: 'ffmpeg' },
   PyTorch: { apt: 'python3-torch', dnf: 'python3-torch', apk: null, brew: 'pytorch' },
   SciPy: { apt: 'python3-scipy', dnf: 'python3-scipy', apk: 'py3-scipy', brew: 'scipy' },
+  pip: { apt: 'python3-pip', dnf: 'python3-pip', apk: 'py3-pip', brew: 'python' },
+  // Debian 12's own cargo is of 2022; this one is as new as the browsers that are built with it.
+  cargo: { apt: release('debian', '12') ? 'cargo-web' : 'cargo', dnf: 'cargo', apk: 'cargo', brew: 'rust' },
   venv: { apt: 'python3-venv', dnf: 'python3', apk: 'python3', brew: 'python' },
 };
+
+/** Whether this is that release of that distribution. */
+function release(id, version) {
+  try {
+    const text = readFileSync('/etc/os-release', 'utf8');
+    return new RegExp(`^ID=${id}$`, 'm').test(text) && new RegExp(`^VERSION_ID="?${version}"?$`, 'm').test(text);
+  } catch {
+    return false;
+  }
+}
 
 /** Names of what is missing for building and running, as in `packages`. */
 export function missingTools() {

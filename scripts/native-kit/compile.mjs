@@ -1,12 +1,13 @@
 // Compiling addons with cmake-js: the tools it takes, the state of what they are made from, the build, and putting the
 // result in its place. Node's own modules only.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { root, SetupError } from '../run.mjs';
+import { runChild } from './child.mjs';
 
 const require = createRequire(join(root, 'package.json'));
 const npmTools = ['cmake-js', 'node-addon-api', 'node-api-headers'];
@@ -74,40 +75,21 @@ export async function compile({ workFolder, defines, target, jobs = availablePar
   const cli = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
   const common = [cli, '--directory', root, '--out', workFolder, '--config', 'Release', '--log-level', 'error'];
   const variables = Object.entries(defines).map(([name, value]) => `--CD${name}=${value}`);
-  const configured = await run([...common, ...variables, 'configure'], onLine, signal);
-  const built = await run(
-    [...common, '--parallel', String(jobs), ...(target ? ['--target', target] : []), 'build'],
-    onLine,
-    signal,
-  );
-  return configured + built;
-}
-
-function run(args, onLine, signal) {
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], signal });
-  let text = '';
-  let line = '';
-  const take = (chunk) => {
-    text += chunk;
-    line += chunk;
-    const lines = line.split(/\r?\n/);
-    line = lines.pop();
-    for (const complete of lines) onLine?.(complete);
-  };
-  child.stdout.setEncoding('utf8').on('data', take);
-  child.stderr.setEncoding('utf8').on('data', take);
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (status) => {
-      if (status === 0) return resolve(text);
+  const goal = target ? ['--target', target] : [];
+  let printed = '';
+  for (const args of [
+    [...common, ...variables, 'configure'],
+    [...common, ...goal, '--parallel', String(jobs), 'build'],
+  ]) {
+    const { status, text } = await runChild(process.execPath, args, { cwd: root, onLine, signal });
+    if (status !== 0) {
       process.stderr.write(text);
-      reject(
-        new SetupError(
-          'the native addon did not compile. The output above says where; after an upgrade try again without build/.',
-        ),
-      );
-    });
-  });
+      const advice = 'The output above says where; after an upgrade try again without build/';
+      throw new SetupError(`the native addon did not compile. ${advice}.`);
+    }
+    printed += text;
+  }
+  return printed;
 }
 
 /** Copy to a temporary name, then rename: a process that has the old file loaded keeps it. */

@@ -1,0 +1,183 @@
+// Compiles the addons for TensorRT and puts them, each with the record of its libraries, in build/tensorrt/<flavour>/.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { root, SetupError } from '../run.mjs';
+import { compile, fingerprint, install, requireBuildTools } from './compile.mjs';
+import { headerVersion } from './system.mjs';
+
+const workFolder = join(root, 'build', 'cmake-tensorrt');
+const place = join(root, 'build', 'tensorrt');
+
+export const addonFile = (flavor) => join(place, flavor, 'rvos_tensorrt.node');
+
+/**
+ * Builds the plan's flavours, and compiles against `checkHeaders` too, unless nothing has changed. Resolves to the
+ * flavours that were built. Only one build runs at a time; another waits.
+ */
+export async function buildAddons({ cuda, flavors }, { checkHeaders = [], force, progress, signal }) {
+  const state = describe(cuda, flavors, checkHeaders);
+  if (!force && stale(state).length === 0) return [];
+  requireBuildTools();
+  return exclusively(progress, signal, async () => {
+    const toBuild = force ? state : stale(state);
+    if (toBuild.length === 0) return [];
+    // A compiler that is not the one of the last time makes CMake start half anew: start anew altogether.
+    if (cuda && !cachedCompiler().includes(`=${cuda.nvcc}\n`)) rmSync(workFolder, { recursive: true, force: true });
+    const built = toBuild.map(({ flavor }) => flavor);
+    await compile({
+      workFolder,
+      defines: defines(
+        cuda,
+        flavors.filter(({ flavor }) => built.includes(flavor)),
+        built.includes('check') ? checkHeaders : [],
+      ),
+      target: 'rvos_flavors',
+      onLine: compileProgress(progress),
+      signal,
+    });
+    for (const entry of toBuild) finish(entry, cuda);
+    return built.filter((flavor) => flavor !== 'check');
+  });
+}
+
+/** For each flavour, and the check of headers, what it is made of: { flavor, libraries?, inputs }. */
+function describe(cuda, flavors, checkHeaders) {
+  const folders = ['cmake', 'native/core', 'native/tensorrt', 'native/addon/tensorrt'].map((name) => [name, true]);
+  const sum = (simulated, extra) =>
+    fingerprint(
+      ['CMakeLists.txt'],
+      [...folders, ['native/addon', false], ...(simulated ? [['native/simulated', true]] : [])].filter(([folder]) =>
+        existsSync(join(root, folder)),
+      ),
+      JSON.stringify(extra),
+    );
+  const states = flavors.map(({ flavor, infer, parser, include }) =>
+    flavor === 'simulated'
+      ? { flavor, inputs: sum(true, {}) }
+      : {
+          flavor,
+          libraries: { infer, parser },
+          include,
+          inputs: sum(false, { nvcc: cuda.nvcc, include, infer, parser }),
+        },
+  );
+  if (checkHeaders.length > 0) states.push({ flavor: 'check', inputs: sum(false, { nvcc: cuda.nvcc, checkHeaders }) });
+  return states;
+}
+
+function stale(state) {
+  return state.filter(({ flavor, inputs }) => {
+    const whole = flavor === 'check' || existsSync(addonFile(flavor));
+    return !whole || !existsSync(stampOf(flavor)) || readFileSync(stampOf(flavor), 'utf8') !== inputs;
+  });
+}
+
+function stampOf(flavor) {
+  return join(place, flavor, 'build.stamp');
+}
+
+function cachedCompiler() {
+  try {
+    return readFileSync(join(workFolder, 'CMakeCache.txt'), 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function defines(cuda, flavors, checkHeaders) {
+  const include = (wanted) => flavors.find(({ flavor }) => flavor === wanted)?.include ?? '';
+  return {
+    CMAKE_CUDA_COMPILER: cuda?.nvcc ?? '',
+    RVOS_FLAVORS: flavors.length > 0 ? flavors.map(({ flavor }) => flavor).join(';') : 'check',
+    RVOS_TENSORRT_INCLUDE: include('tensorrt'),
+    RVOS_TENSORRT_RTX_INCLUDE: include('tensorrt-rtx'),
+    RVOS_CHECK_HEADERS: checkHeaders.join(';'),
+  };
+}
+
+/** A line now and then from ninja's "[12/45]" or make's "[ 26%]". */
+function compileProgress(progress) {
+  let last = performance.now();
+  return (line) => {
+    const step = /^\[\s*(\d+\/\d+|\d+%)\]/.exec(line)?.[1];
+    if (!step || performance.now() - last < 10_000) return;
+    last = performance.now();
+    progress(`compiling, ${step}…`);
+  };
+}
+
+/** Tries the addon, then puts it in its place: the binary first, the stamp that declares it whole last. */
+function finish({ flavor, libraries, include, inputs }, cuda) {
+  mkdirSync(join(place, flavor), { recursive: true });
+  rmSync(stampOf(flavor), { force: true });
+  if (flavor !== 'check') {
+    const built = join(workFolder, flavor, 'rvos_tensorrt.node');
+    tryAddon(built, flavor);
+    install(built, addonFile(flavor));
+    const record = { flavor, ...(libraries ?? { infer: '', parser: '' }) };
+    if (include) Object.assign(record, { headers: headerVersion(include).text, cuda: cuda.version });
+    const file = join(place, flavor, 'libraries.json');
+    writeFileSync(`${file}.tmp`, `${JSON.stringify(record, null, 2)}\n`);
+    renameSync(`${file}.tmp`, file);
+  }
+  writeFileSync(stampOf(flavor), inputs);
+}
+
+/** Loads it with every symbol resolved at once: a function that nothing defines shows now and not when it is called. */
+function tryAddon(file, flavor) {
+  const code = `process.stdout.write(String(require(${JSON.stringify(file)}).flavor))`;
+  const run = spawnSync(process.execPath, ['-e', code], {
+    encoding: 'utf8',
+    env: { ...process.env, LD_BIND_NOW: '1' },
+  });
+  if (run.status === 0 && run.stdout === flavor) return;
+  const reason =
+    run.stderr.split('\n').find((line) => /Error|undefined symbol/.test(line)) ?? `it says "${run.stdout}"`;
+  throw new SetupError(`the addon for ${flavor} was compiled but does not load (${reason.trim()}). Report this.`);
+}
+
+/** One build at a time: a folder that only one process can make, with its owner's number. */
+async function exclusively(progress, signal, action) {
+  const lock = join(root, 'build', 'tensorrt.lock');
+  const owner = join(lock, 'pid');
+  mkdirSync(join(root, 'build'), { recursive: true });
+  for (let told = false; ; told = true) {
+    try {
+      mkdirSync(lock);
+      break;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    if (!ownerLives(owner)) {
+      rmSync(lock, { recursive: true, force: true });
+      continue;
+    }
+    if (!told) progress('waiting for another build of the addon…');
+    await sleep(500, undefined, { signal });
+  }
+  writeFileSync(owner, String(process.pid));
+  try {
+    return await action();
+  } finally {
+    rmSync(owner, { force: true });
+    rmdirSync(lock);
+  }
+}
+
+function ownerLives(owner) {
+  let pid;
+  try {
+    pid = Number(readFileSync(owner, 'utf8'));
+  } catch {
+    // It has the lock and has not signed yet, or is just leaving.
+    return true;
+  }
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}

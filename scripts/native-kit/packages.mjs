@@ -1,0 +1,49 @@
+// What a kit is made of: public packages, pinned. pip checks the hashes of wheels, cargo those of crates; `digest` holds
+// the headers' text itself. To move to newer versions: change them here, and take the new figures from the error lines.
+
+/** The CUDA compiler and its runtime: a folder that serves as CUDA_HOME. */
+export const cuda = {
+  name: 'CUDA compiler',
+  version: '13.5.37',
+  megabytes: 129,
+  wheels: [
+    ['nvidia-cuda-nvcc==13.5.37', 'f5c4f7ead5d964fb4af42bbf1e6d3ec3c1e6e9d83b53749f691d387e7fcaa3a7'],
+    ['nvidia-cuda-crt==13.5.37', 'e898b7f73d3035fa89915a3f7bf3b54a73e90249746111aed295822c4729bb29'],
+    ['nvidia-nvvm==13.5.37', 'c41bfa362e407405163f103c2229f0765f8cc2ed7d148b754dc77f228bf7e070'],
+    ['nvidia-cuda-runtime==13.5.37', 'df2b79a8852f10d1fef8c848489c49eebb5754051bf870202a862831412b179d'],
+    ['nvidia-cuda-cccl==13.3.5.0.6', 'd5230098fa2df5021e1a00c0c4eee41797671a91119d31e892463e5ccf3ee326'],
+  ],
+  folder: 'nvidia/cu13',
+  /** Wheels have no links: the name that a linker looks for. */
+  links: [['lib/libcudart.so', 'libcudart.so.13']],
+};
+
+/** TensorRT-RTX' engine builder, runtime and ONNX parser. */
+export const rtx = {
+  name: 'TensorRT-RTX libraries',
+  version: '1.7.1.116',
+  megabytes: 95,
+  wheels: [['tensorrt-rtx-cu13-libs==1.7.1.116', 'e3fd45fed001240d63304e77a2d4006319b839994237cb294b6e7ad72acaabcd']],
+  folder: 'tensorrt_rtx_libs',
+  links: [],
+};
+
+/** Headers of both flavours: crates carry them. `folders`: name in the crate → flavour and version. */
+export const headers = {
+  name: 'TensorRT headers',
+  version: '11.4-rtx1.7',
+  megabytes: 2,
+  crates: [
+    {
+      crate: 'trtx-sys',
+      version: '0.9.1',
+      folders: { 'TRT-RTX-1.7': 'tensorrt-rtx-1.7', 'TRT-Enterprise-11.4': 'tensorrt-11.4' },
+    },
+    {
+      crate: 'trtx-sys',
+      version: '0.4.0',
+      folders: { 'TRT-RTX-1.4': 'tensorrt-rtx-1.4', 'TRT-Enterprise-10.16': 'tensorrt-10.16' },
+    },
+  ],
+  digest: '30d0d05bd6df346d062a83f7835994138365e1385490b41934522960425da7ed',
+};
