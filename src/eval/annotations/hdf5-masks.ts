@@ -26,7 +26,10 @@ interface NumericArray {
 export async function readHdf5Masks(bytes: Buffer, path: string): Promise<AnnotatedObjects> {
   // Loaded here: half a second and a WebAssembly heap that only A2D-Sentences needs.
   const { default: hdf5 } = await import('h5wasm');
-  const { FS } = await hdf5.ready;
+  const library = await hdf5.ready;
+  // Else the library prints its errors and goes on with invalid handles.
+  library.activate_throwing_error_handler();
+  const { FS } = library;
   const name = `${randomUUID()}.h5`;
   FS.writeFile(name, bytes);
   try {
