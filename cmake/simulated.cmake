@@ -6,9 +6,16 @@ endif()
 message(STATUS "simulated: builds simulated/rvos_tensorrt.node, for tests")
 
 # What speaks to TensorRT itself has no place here.
+set(RVOS_NEEDS_TENSORRT
+  tensorrt/build_profiles tensorrt/build_progress tensorrt/device_query tensorrt/engine tensorrt/engine_builder
+  tensorrt/engine_inspector tensorrt/layer_description tensorrt/library tensorrt/logger tensorrt/output_file
+  tensorrt/resident_memory tensorrt/timing_cache
+  addon/tensorrt/build_engine addon/tensorrt/builder addon/tensorrt/devices addon/tensorrt/inspect_engine
+  addon/tensorrt/values)
 set(RVOS_SIMULATED_COMMON ${RVOS_TENSORRT_SOURCES})
-list(FILTER RVOS_SIMULATED_COMMON EXCLUDE REGEX
-     "/native/(tensorrt|addon/tensorrt)/(engine|engine_builder|engine_inspector|build_profiles|build_progress|timing_cache|library|logger|device_query|builder|build_engine|inspect_engine|devices|values)[.]cc$")
+foreach(source IN LISTS RVOS_NEEDS_TENSORRT)
+  list(REMOVE_ITEM RVOS_SIMULATED_COMMON "${RVOS_NATIVE}/${source}.cc")
+endforeach()
 
 find_package(Threads REQUIRED)
 rvos_add_node_addon(rvos_simulated ${RVOS_SIMULATED_SOURCES} ${RVOS_SIMULATED_COMMON})
