@@ -49,7 +49,7 @@ export interface FindOptions {
 /** What was found under the name of a wanted engine in one key's folder. */
 type Verdict =
   | { readonly kind: 'absent' }
-  | { readonly kind: 'wrong'; readonly error: RvosError; readonly foreign: boolean }
+  | { readonly kind: 'wrong'; readonly error: RvosError; readonly differences: number }
   | { readonly kind: 'fits'; readonly engine: StoredEngine };
 
 /** Key folders of one model that are looked into: more than anybody builds. */
@@ -148,7 +148,7 @@ export class EngineStore {
 function closeness(verdict: Verdict): number {
   if (verdict.kind === 'fits') return 100;
   if (verdict.kind === 'absent') return 0;
-  return verdict.foreign ? 1 : 10;
+  return Math.max(1, 50 - verdict.differences);
 }
 
 async function judge(
@@ -164,13 +164,12 @@ async function judge(
     manifest = await readEngineManifest(manifestPath, hint);
   } catch (error) {
     if (!(error instanceof RvosError)) throw error;
-    return error.code === 'NOT_FOUND' ? { kind: 'absent' } : { kind: 'wrong', error, foreign: false };
+    return error.code === 'NOT_FOUND' ? { kind: 'absent' } : { kind: 'wrong', error, differences: 1 };
   }
-  const foreign = hostDifferences(manifest, host);
-  const differences = [...foreign, ...sourceDifferences(manifest, expected)];
+  const differences = [...hostDifferences(manifest, host), ...sourceDifferences(manifest, expected)];
   if (differences.length === 0) return { kind: 'fits', engine: { name, path, manifest } };
   const error = new RvosError('BAD_ENGINE', `${path} does not fit: ${differences.join('; ')}`, hint);
-  return { kind: 'wrong', error, foreign: foreign.length > 0 };
+  return { kind: 'wrong', error, differences: differences.length };
 }
 
 /** Another process may be putting a new engine in its place: then the manifest is new a moment later. */
