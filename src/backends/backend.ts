@@ -1,4 +1,5 @@
 import type { Mask } from '../masks/mask.js';
+import type { SizeRule } from '../preprocess/size-rule.js';
 import type { RgbFrame } from '../video/frame.js';
 
 /** Token ids of one cleaned sentence, `<s>` and `</s>` included, no padding. */
@@ -27,13 +28,15 @@ export interface Preprocessing {
   readonly shortSide: number;
   readonly longSide: number;
   readonly antialias: boolean;
+  /** Default `pipeline`. */
+  readonly sizeRule?: SizeRule;
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
 export interface SegmentOptions {
   /** What differs from the model's own preprocessing. */
-  readonly preprocessing?: Partial<Pick<Preprocessing, 'shortSide' | 'longSide' | 'antialias'>>;
+  readonly preprocessing?: Partial<Pick<Preprocessing, 'shortSide' | 'longSide' | 'antialias' | 'sizeRule'>>;
   /** Positions within the window that are kept after the backbone (A2D: the centre frame); default all. */
   readonly frames?: readonly number[];
   /** `best`: the mask of the object query with the best referred score; `all`: of every object query. */

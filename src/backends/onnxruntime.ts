@@ -2,7 +2,7 @@ import { abortError, RvosError, throwIfAborted } from '../errors.js';
 import { type Mask, maskByteLength } from '../masks/mask.js';
 import type { ModelFolder } from '../model/model-folder.js';
 import { loadCore } from '../native/load-core.js';
-import { networkSize, type Size } from '../preprocess/size-rule.js';
+import { inputSize, type Size } from '../preprocess/size-rule.js';
 import type { RgbFrame } from '../video/frame.js';
 import type {
   Backend,
@@ -115,7 +115,7 @@ export class OnnxRuntimeBackend implements Backend {
   ): Promise<WindowMasks> {
     const { width, height } = window.frames[0]!;
     const preprocessing = { ...this.#model.preprocessing, ...options.preprocessing };
-    const size = networkSize({ width, height }, preprocessing);
+    const size = inputSize({ width, height }, preprocessing);
     const [backboneGraph, transformerGraph] = await Promise.all([
       this.#model.graphPath('backbone', { frames: window.frames.length, ...size }),
       this.#model.graphPath('transformer', { frames: kept.length, ...size }),

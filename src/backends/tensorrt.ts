@@ -4,7 +4,7 @@ import type { ModelFolder } from '../model/model-folder.js';
 import type { TensorRtAddon } from '../native/tensorrt-addon.js';
 import { toRvosError } from '../native/tensorrt-errors.js';
 import { orAbort } from '../or-abort.js';
-import { networkSize, type Size } from '../preprocess/size-rule.js';
+import { inputSize, type Size } from '../preprocess/size-rule.js';
 import type { Backend, Frames, SegmentOptions, TextFeatures, TokenizedSentence, WindowMasks } from './backend.js';
 import { checkWindow } from './check-window.js';
 import { BatchQueue } from './tensorrt/batch-queue.js';
@@ -85,7 +85,7 @@ export class TensorRtBackend implements Backend {
     if (texts.length === 0) return { sentences: [] };
     const { model, engines } = this.#options;
     const preprocessing = { ...model.preprocessing, ...options.preprocessing };
-    const size = networkSize(window.frames[0]!, preprocessing);
+    const size = inputSize(window.frames[0]!, preprocessing);
     const all = kept.length === count && kept.every((position, i) => position === i);
     const job = {
       window,

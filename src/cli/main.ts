@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { describeError, RvosError } from '../errors.js';
 import { packageVersion } from '../package-root.js';
 import { registerDoctor } from './doctor.js';
+import { registerEval } from './eval.js';
 import { registerImport } from './import.js';
 import { registerInspect } from './inspect.js';
 import { exitCodes, interruption } from './interruption.js';
@@ -49,6 +50,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
   registerInspect(program);
   registerTokenize(program);
   registerStage(program);
+  registerEval(program);
   registerDoctor(program);
   return program;
 }

@@ -13,6 +13,14 @@ export interface SizeLimits {
   readonly longSide: number;
 }
 
+/** `pipeline`: torchvision's rule, as the published pipeline (`networkSize`); `data-set`: as the original evaluates. */
+export type SizeRule = 'pipeline' | 'data-set';
+
+/** Size of the network's input by the rule that `limits` name; the pipeline's unless told otherwise. */
+export function inputSize(frame: Size, limits: SizeLimits & { readonly sizeRule?: SizeRule | undefined }): Size {
+  return limits.sizeRule === 'data-set' ? dataSetSize(frame, limits) : networkSize(frame, limits);
+}
+
 /** No network input is longer than this on a side: a guard against options that would ask for terabytes. */
 export const maxNetworkSide = 4096;
 

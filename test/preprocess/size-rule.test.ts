@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { dataSetSize, networkSize } from '../../src/preprocess/size-rule.js';
+import { dataSetSize, inputSize, networkSize } from '../../src/preprocess/size-rule.js';
 import { goldenPath } from '../support/safetensors.js';
 
 interface SizeCase {
@@ -22,6 +22,8 @@ describe('size rules', () => {
     const limits = { shortSide: short, longSide: max };
     expect(networkSize(frame, limits)).toEqual({ height: torchvision[0], width: torchvision[1] });
     expect(dataSetSize(frame, limits)).toEqual({ height: dataset[0], width: dataset[1] });
+    expect(inputSize(frame, limits)).toEqual(networkSize(frame, limits));
+    expect(inputSize(frame, { ...limits, sizeRule: 'data-set' })).toEqual(dataSetSize(frame, limits));
   });
 
   it.each(
