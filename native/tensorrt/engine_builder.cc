@@ -52,12 +52,15 @@ std::string parserErrors(const nvonnxparser::IParser& parser, const Logger& logg
   return text.empty() ? logger.errorLine("no reason given") : text;
 }
 
-void parseGraph(const std::string& graph, const Library& library, nvinfer1::INetworkDefinition& network, Logger& logger) {
+/// The parser holds weights that the network refers to: it has to live until the engine is built.
+std::unique_ptr<nvonnxparser::IParser> parseGraph(const std::string& graph, const Library& library,
+                                                  nvinfer1::INetworkDefinition& network, Logger& logger) {
   if (!std::ifstream(graph).is_open()) throw Failure(code::kBadGraph, "cannot read " + graph);
-  const std::unique_ptr<nvonnxparser::IParser> parser = library.createParser(network, logger);
+  std::unique_ptr<nvonnxparser::IParser> parser = library.createParser(network, logger);
   if (!parser->parseFromFile(graph.c_str(), static_cast<int>(nvinfer1::ILogger::Severity::kWARNING))) {
     throw Failure(code::kBadGraph, graph + ": " + parserErrors(*parser, logger));
   }
+  return parser;
 }
 
 std::vector<TensorDescription> describeTensors(const nvinfer1::INetworkDefinition& network) {
@@ -103,7 +106,7 @@ EngineBuildReport buildEngine(const EngineBuild& build, const std::function<void
   const std::unique_ptr<nvinfer1::IBuilderConfig> config(builder->createBuilderConfig());
   if (!network || !config) throw buildFailure(build.graph, *logger);
 
-  parseGraph(build.graph, library, *network, *logger);
+  const std::unique_ptr<nvonnxparser::IParser> parser = parseGraph(build.graph, library, *network, *logger);
   throwIfCancelled(cancelled);
   addProfiles(*builder, *network, *config, build.profiles);
   if (!compat::setTargets(*config, build.targets)) {
