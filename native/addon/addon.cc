@@ -11,6 +11,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("resize", rvos::resize);
   add("normalise", rvos::normalise);
   add("maskHead", rvos::maskHead);
+  add("preprocessBatch", rvos::preprocessBatch);
+  add("maskHeadBatch", rvos::maskHeadBatch);
   add("rleEncode", rvos::rleEncode);
   add("rleDecode", rvos::rleDecode);
   add("maskStatistics", rvos::maskStatistics);

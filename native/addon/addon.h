@@ -8,6 +8,8 @@ namespace rvos {
 Napi::Value resize(const Napi::CallbackInfo& info);
 Napi::Value normalise(const Napi::CallbackInfo& info);
 Napi::Value maskHead(const Napi::CallbackInfo& info);
+Napi::Value preprocessBatch(const Napi::CallbackInfo& info);
+Napi::Value maskHeadBatch(const Napi::CallbackInfo& info);
 Napi::Value rleEncode(const Napi::CallbackInfo& info);
 Napi::Value rleDecode(const Napi::CallbackInfo& info);
 Napi::Value maskStatistics(const Napi::CallbackInfo& info);

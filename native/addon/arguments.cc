@@ -101,6 +101,49 @@ Napi::Float32Array JobArguments::floats(const char* field, size_t length) const 
   return array;
 }
 
+Napi::TypedArray JobArguments::halvesOrFloats(const char* field, size_t length) const {
+  const Napi::Value value = job_.Get(field);
+  if (!isTyped(value, napi_uint16_array) && !isTyped(value, napi_float32_array)) {
+    throwType(env(), what(field) + " must be a Uint16Array or a Float32Array");
+  }
+  const auto array = value.As<Napi::TypedArray>();
+  if (array.ElementLength() < length) {
+    throwRange(env(), atLeast(what(field), "elements", array.ElementLength(), length));
+  }
+  return array;
+}
+
+std::vector<int32_t> JobArguments::integers(const char* field, size_t length, int32_t lowest, int32_t highest) const {
+  const Napi::Value value = job_.Get(field);
+  if (!isTyped(value, napi_int32_array)) throwType(env(), what(field) + " must be an Int32Array");
+  const auto array = value.As<Napi::Int32Array>();
+  if (array.ElementLength() != length) {
+    throwRange(env(), atLeast(what(field), "integers", array.ElementLength(), length) + " exactly");
+  }
+  std::vector<int32_t> result(array.Data(), array.Data() + length);
+  for (const int32_t element : result) {
+    if (element < lowest || element > highest) {
+      throwRange(env(), what(field) + " must lie within " + std::to_string(lowest) + " to " + std::to_string(highest));
+    }
+  }
+  return result;
+}
+
+int JobArguments::choice(const char* field, std::initializer_list<const char*> choices) const {
+  const Napi::Value value = job_.Get(field);
+  const std::string text = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  std::string names;
+  int place = 0;
+  for (const char* name : choices) {
+    if (value.IsString() && text == name) return place;
+    names += (place == 0 ? "" : ", ") + std::string(name);
+    ++place;
+  }
+  throwType(env(), what(field) + " must be one of " + names);
+}
+
+bool JobArguments::has(const char* field) const { return !job_.Get(field).IsUndefined(); }
+
 Napi::Array JobArguments::list(const char* field) const {
   const Napi::Value value = job_.Get(field);
   if (!value.IsArray()) throwType(env(), what(field) + " must be an array");

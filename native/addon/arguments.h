@@ -46,6 +46,14 @@ class JobArguments {
   std::vector<float> triple(const char* field) const;
   Napi::Uint8Array bytes(const char* field, size_t length) const;
   Napi::Float32Array floats(const char* field, size_t length) const;
+  /// A Uint16Array (float16 bits) or a Float32Array of at least `length` elements.
+  Napi::TypedArray halvesOrFloats(const char* field, size_t length) const;
+  /// A copy of an Int32Array of exactly `length` elements within lowest…highest.
+  std::vector<int32_t> integers(const char* field, size_t length, int32_t lowest, int32_t highest) const;
+  /// The place of a string among `choices`.
+  int choice(const char* field, std::initializer_list<const char*> choices) const;
+  /// Whether the field is there.
+  bool has(const char* field) const;
   Napi::Array list(const char* field) const;
   std::string what(const char* field) const;
 

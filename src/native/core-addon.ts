@@ -42,6 +42,56 @@ export interface CoreAddon {
     width: number;
     target: Uint8Array;
   }): Promise<void>;
+  /**
+   * What the preprocess kernel does on a GPU: uint8 frames of one size, one after another, rows `pitch` bytes apart → resize
+   * → normalise → planes [positions,3,h,w], float16 bits or float32 after the target's type. Equal to `resize` and
+   * `normalise`, then rounded to the half, to nearest even.
+   */
+  preprocessBatch(job: {
+    /** [T] frames of (rows − 1)·pitch + row bytes; NV12: H rows of Y, then ⌈H/2⌉ of UV. */
+    source: Uint8Array;
+    frames: number;
+    format: 'rgb' | 'bgr' | 'nv12';
+    /** For NV12, limited range: chroma is not interpolated, RGB is rounded to levels before the resize. */
+    matrix: 'bt601' | 'bt709';
+    height: number;
+    width: number;
+    pitch: number;
+    target: Uint16Array | Float32Array;
+    targetHeight: number;
+    targetWidth: number;
+    antialias: boolean;
+    mean: readonly number[];
+    std: readonly number[];
+    /** [T]: where in the target each frame goes, −1: nowhere; left out: 0, 1, 2, … */
+    positions?: Int32Array;
+  }): Promise<void>;
+  /**
+   * What the mask-head kernel does on a GPU: kernels float32 [P,T,N,K], features float16 bits or float32 [P,T,K,fh,fw] →
+   * bit-packed masks [P,Q,T], each ceil(H·W/8) bytes. Equal to `maskHead` of the features as float32.
+   */
+  maskHeadBatch(job: {
+    kernels: Float32Array;
+    features: Uint16Array | Float32Array;
+    sentences: number;
+    frames: number;
+    objectQueries: number;
+    /** [P]: the object query of each sentence (Q = 1); left out: all (Q = N). */
+    chosen?: Int32Array;
+    /** Frames made of sentence p: frameCount[window ? window[p] : p], the masks of others are empty; left out: all. */
+    frameCount?: Int32Array;
+    window?: Int32Array;
+    kernelSize: number;
+    featureHeight: number;
+    featureWidth: number;
+    paddedHeight: number;
+    paddedWidth: number;
+    resizedHeight: number;
+    resizedWidth: number;
+    height: number;
+    width: number;
+    target: Uint8Array;
+  }): Promise<void>;
   /** COCO's compressed run-length string (column-major) of a bit-packed row-major mask. */
   rleEncode(bits: Uint8Array, height: number, width: number): string;
   /** The reverse; throws on a malformed or too long string. */

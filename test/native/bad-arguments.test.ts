@@ -6,7 +6,7 @@ import { loadCore } from '../../src/native/load-core.js';
 
 const core = loadCore();
 type Job = Record<string, unknown>;
-type AsyncName = 'resize' | 'normalise' | 'maskHead' | 'overlay';
+type AsyncName = 'resize' | 'normalise' | 'maskHead' | 'preprocessBatch' | 'maskHeadBatch' | 'overlay';
 
 /** A small valid job of each asynchronous function; the byte arrays are exactly as long as they must be. */
 const jobs: Record<AsyncName, () => Job> = {
@@ -42,6 +42,38 @@ const jobs: Record<AsyncName, () => Job> = {
     height: 30,
     width: 37,
     target: new Uint8Array(2 * Math.ceil((30 * 37) / 8)),
+  }),
+  preprocessBatch: () => ({
+    source: new Uint8Array(2 * (3 * 17 + 15)),
+    frames: 2,
+    format: 'rgb',
+    matrix: 'bt601',
+    height: 4,
+    width: 5,
+    pitch: 17,
+    target: new Uint16Array(2 * 3 * 2 * 3),
+    targetHeight: 2,
+    targetWidth: 3,
+    antialias: true,
+    mean: [0.5, 0.5, 0.5],
+    std: [0.2, 0.2, 0.2],
+  }),
+  maskHeadBatch: () => ({
+    kernels: new Float32Array(2 * 2 * 3 * 4),
+    features: new Uint16Array(2 * 2 * 4 * 4 * 5),
+    sentences: 2,
+    frames: 2,
+    objectQueries: 3,
+    kernelSize: 4,
+    featureHeight: 4,
+    featureWidth: 5,
+    paddedHeight: 16,
+    paddedWidth: 20,
+    resizedHeight: 15,
+    resizedWidth: 19,
+    height: 30,
+    width: 37,
+    target: new Uint8Array(2 * 3 * 2 * Math.ceil((30 * 37) / 8)),
   }),
   overlay: () => ({
     source: new Uint8Array(3 * 3 * 3),
@@ -88,7 +120,7 @@ describe.each(Object.keys(jobs) as AsyncName[])('%s', (name) => {
   const arrays = Object.entries(jobs[name]()).filter(([, value]) => ArrayBuffer.isView(value));
   it.each(arrays.map(([field]) => field))('refuses a %s that is one element short', async (field) => {
     const job = jobs[name]();
-    const array = job[field] as Uint8Array | Float32Array;
+    const array = job[field] as Uint8Array | Uint16Array | Float32Array;
     await expect(run(name, { ...job, [field]: array.subarray(0, -1) })).rejects.toThrow(RangeError);
     await expect(run(name, { ...job, [field]: new DataView(array.buffer) })).rejects.toThrow(TypeError);
     await expect(run(name, { ...job, [field]: new Int16Array(array.length) })).rejects.toThrow(TypeError);
@@ -125,6 +157,7 @@ describe.each(Object.keys(jobs) as AsyncName[])('%s', (name) => {
 describe('particular bounds', () => {
   it('the resized size is no larger than the padded one', async () => {
     await expect(run('maskHead', { ...jobs.maskHead(), resizedHeight: 17 })).rejects.toThrow('padded size');
+    await expect(run('maskHeadBatch', { ...jobs.maskHeadBatch(), resizedWidth: 21 })).rejects.toThrow('padded size');
   });
 
   it('products do not overflow', async () => {
@@ -132,9 +165,57 @@ describe('particular bounds', () => {
     await expect(run('normalise', { ...jobs.normalise(), ...huge })).rejects.toThrow(RangeError);
     await expect(run('resize', { ...jobs.resize(), ...huge })).rejects.toThrow(RangeError);
     await expect(run('maskHead', { ...jobs.maskHead(), ...huge, kernelSize: 2 ** 19 })).rejects.toThrow(RangeError);
+    const large = { ...huge, pitch: 2 ** 19 };
+    await expect(run('preprocessBatch', { ...jobs.preprocessBatch(), ...large })).rejects.toThrow(RangeError);
+    const all = { frames: 2 ** 19, sentences: 2 ** 19, objectQueries: 2 ** 19 };
+    await expect(run('maskHeadBatch', { ...jobs.maskHeadBatch(), ...all })).rejects.toThrow(RangeError);
+  });
+
+  it('a pitch is at least a row of pixels', async () => {
+    await expect(run('preprocessBatch', { ...jobs.preprocessBatch(), pitch: 14 })).rejects.toThrow('pitch is shorter');
+    const nv12 = { ...jobs.preprocessBatch(), format: 'nv12', source: new Uint8Array(100) };
+    await expect(run('preprocessBatch', { ...nv12, pitch: 5 })).rejects.toThrow('pitch is shorter');
+    await expect(run('preprocessBatch', { ...nv12, pitch: 6 })).resolves.toBeUndefined();
+  });
+
+  it('formats and matrices are those that are known', async () => {
+    for (const format of ['yuv', 'RGB', '']) {
+      await expect(run('preprocessBatch', { ...jobs.preprocessBatch(), format })).rejects.toThrow('rgb, bgr, nv12');
+    }
+    await expect(run('preprocessBatch', { ...jobs.preprocessBatch(), matrix: 'bt2020' })).rejects.toThrow('bt709');
+  });
+
+  it('positions lie within the target', async () => {
+    const job = { ...jobs.preprocessBatch(), target: new Float32Array(3 * 18 + 17) };
+    await expect(run('preprocessBatch', { ...job, positions: Int32Array.of(2, -1) })).resolves.toBeUndefined();
+    for (const positions of [Int32Array.of(0, 3), Int32Array.of(-2, 0), Int32Array.of(0), new Int32Array(3)]) {
+      await expect(run('preprocessBatch', { ...job, positions })).rejects.toThrow(RangeError);
+    }
+    await expect(run('preprocessBatch', { ...job, positions: [0, 1] })).rejects.toThrow(TypeError);
+    const none = { ...job, target: new Float32Array(17), positions: Int32Array.of(-1, -1) };
+    await expect(run('preprocessBatch', none)).rejects.toThrow(RangeError);
+  });
+
+  it('indices of sentences lie within what they point to', async () => {
+    const job = jobs.maskHeadBatch();
+    const accepted = { chosen: Int32Array.of(0, 2), window: Int32Array.of(1, 0), frameCount: Int32Array.of(0, 2) };
+    await expect(run('maskHeadBatch', { ...job, ...accepted })).resolves.toBeUndefined();
+    for (const wrong of [
+      { chosen: Int32Array.of(0, 3) },
+      { chosen: Int32Array.of(-1, 0) },
+      { chosen: Int32Array.of(0) },
+      { window: Int32Array.of(2, 0) },
+      { window: Int32Array.of(-1, 0) },
+      { frameCount: Int32Array.of(0, 3) },
+      { frameCount: Int32Array.of(0, -1) },
+    ]) {
+      await expect(run('maskHeadBatch', { ...job, ...accepted, ...wrong })).rejects.toThrow(RangeError);
+    }
+    await expect(run('maskHeadBatch', { ...job, chosen: 1 })).rejects.toThrow(TypeError);
   });
 
   it('a deviation is positive', async () => {
+    await expect(run('preprocessBatch', { ...jobs.preprocessBatch(), std: [1, 0, 1] })).rejects.toThrow('positive');
     await expect(run('normalise', { ...jobs.normalise(), std: [1, 0, 1] })).rejects.toThrow('positive');
   });
 
