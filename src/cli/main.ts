@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { describeError, RvosError } from '../errors.js';
 import { packageVersion } from '../package-root.js';
+import { registerBuild } from './build.js';
 import { registerDoctor } from './doctor.js';
 import { registerEval } from './eval.js';
 import { registerImport } from './import.js';
@@ -48,6 +49,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
   registerSegment(program);
   registerImport(program);
   registerInspect(program);
+  registerBuild(program);
   registerTokenize(program);
   registerStage(program);
   registerEval(program);

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import type { Size } from '../preprocess/size-rule.js';
 
 /** A number from `least` to `most`, both allowed. */
 export function numberOption(least: number, most = Number.POSITIVE_INFINITY): (text: string) => number {
@@ -25,4 +26,11 @@ function range(what: string, least: number, most: number): string {
   return Number.isFinite(most)
     ? `A ${what} from ${least} to ${most} is expected`
     : `A ${what} of at least ${least} is expected`;
+}
+
+/** HEIGHTxWIDTH in pixels. */
+export function sizeOption(text: string): Size {
+  const match = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/.exec(text);
+  if (!match) throw new InvalidArgumentError('HEIGHTxWIDTH in pixels is expected, as 360x640.');
+  return { height: Number(match[1]), width: Number(match[2]) };
 }

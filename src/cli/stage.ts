@@ -8,6 +8,7 @@ import { type Outputs, runBackbone, runTextEncoder, runTransformer } from '../st
 import { runMaskHead, runPreprocess } from '../stage/pixel-stages.js';
 import { StageInputs } from '../stage/stage-inputs.js';
 import { readSafetensors, writeSafetensors } from '../tensors/safetensors.js';
+import { sizeOption } from './option-values.js';
 
 const stages = ['backbone', 'text-encoder', 'transformer', 'preprocess', 'mask-head'] as const;
 type Stage = (typeof stages)[number];
@@ -84,12 +85,6 @@ function maskHeadSizes({ paddedSize, resizedSize, originalSize }: StageOptions) 
 function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 is expected.');
   return Number(text);
-}
-
-function sizeOption(text: string): Size {
-  const match = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/.exec(text);
-  if (!match) throw new InvalidArgumentError('HEIGHTxWIDTH in pixels is expected, as 360x640.');
-  return { height: Number(match[1]), width: Number(match[2]) };
 }
 
 const help = `

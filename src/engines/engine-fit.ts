@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { RvosError } from '../errors.js';
 import type { Precision } from '../model/architecture.js';
 import type { NativeDevice, TensorRtFlavor } from '../native/tensorrt-addon.js';
+import { flavorName } from '../native/tensorrt-flavor.js';
 import { capabilityLabel, type EngineManifest } from './engine-manifest.js';
 import { type EngineLimits, engineLimits, type PlannedEngine, type PlannedModel, planProfiles } from './engine-plan.js';
 
@@ -91,8 +92,4 @@ export function manifestLimits({ profiles }: EngineManifest): Partial<EngineLimi
     ...(sentences !== undefined && { sentences }),
     ...(tokens !== undefined && { tokens }),
   };
-}
-
-export function flavorName(flavor: TensorRtFlavor): string {
-  return { tensorrt: 'TensorRT', 'tensorrt-rtx': 'TensorRT-RTX', simulated: 'the simulated TensorRT' }[flavor];
 }
