@@ -7,10 +7,10 @@ message(STATUS "simulated: builds simulated/rvos_tensorrt.node, for tests")
 
 # What speaks to TensorRT itself has no place here.
 set(RVOS_NEEDS_TENSORRT
-  tensorrt/build_profiles tensorrt/build_progress tensorrt/device_query tensorrt/engine tensorrt/engine_builder
+  tensorrt/build_profiles tensorrt/build_progress tensorrt/engine tensorrt/engine_builder
   tensorrt/engine_inspector tensorrt/layer_description tensorrt/library tensorrt/logger tensorrt/output_file
   tensorrt/resident_memory tensorrt/timing_cache
-  addon/tensorrt/build_engine addon/tensorrt/builder addon/tensorrt/devices addon/tensorrt/inspect_engine
+  addon/tensorrt/build_engine addon/tensorrt/builder addon/tensorrt/inspect_engine
   addon/tensorrt/values)
 set(RVOS_SIMULATED_COMMON ${RVOS_TENSORRT_SOURCES})
 foreach(source IN LISTS RVOS_NEEDS_TENSORRT)

@@ -44,9 +44,9 @@ cudaError_t launchMaskHead(const MaskHeadJob& queued, cudaStream_t stream) {
     const auto table = sim::onDevice(job.table, static_cast<size_t>(shape.height) + shape.width);
     const auto kernels = sim::onDevice(job.kernels, frames * job.objectQueries * shape.kernelSize);
     const auto features = sim::resolveDevice(job.features, frames * feature * elementBytes(job.featureType));
-    sim::Span<const int32_t> chosen;
-    sim::Span<const int32_t> counts;
-    sim::Span<const int32_t> window;
+    sim::Span<int32_t> chosen;
+    sim::Span<int32_t> counts;
+    sim::Span<int32_t> window;
     if (job.chosen != nullptr) chosen = sim::onDevice(job.chosen, sentences);
     if (job.window != nullptr) window = sim::onDevice(job.window, sentences);
     if (job.frameCount != nullptr) {

@@ -26,7 +26,13 @@ struct StageShape {
 
 enum class StageType { Float32, Float16, Int32, Int64, Other };
 
-size_t bytesOf(StageType type);
+inline size_t bytesOf(StageType type) {
+  switch (type) {
+    case StageType::Float16: return 2;
+    case StageType::Int64: return 8;
+    default: return 4;
+  }
+}
 
 /// Device memory that layers of a stage share with those of other stages of the same stream.
 struct Activations {

@@ -1,0 +1,43 @@
+// The engines on a slot's memory: backbone, choice of kept frames, transformer.
+#pragma once
+
+#include <memory>
+
+#include "batch_inputs.h"
+#include "slot_memory.h"
+#include "stage.h"
+#include "stage_graphs.h"
+
+namespace rvos::tensorrt {
+
+/// Shared by all slots.
+struct PipelineEngines {
+  std::shared_ptr<StageEngine> shortBackbone;
+  /// Null where limits.longFrames is 0.
+  std::shared_ptr<StageEngine> longBackbone;
+  std::shared_ptr<StageEngine> transformer;
+};
+
+class NetworkStages {
+ public:
+  NetworkStages(const SlotMemory& slot, const PipelineEngines& engines, StageGraphs::Note note);
+
+  /// `frames`, `frame_count` → levels.
+  void backbone(Form form, int windows);
+  /// Levels of the frames at the positions `keep` of each window → kept levels, in the short form.
+  void gather(Form form, int windows, const std::vector<int>& keep);
+  /// Levels (gathered: kept levels) and text → scores, object queries, kernels, mask features.
+  void transformer(Form form, bool gathered, int windows, int sentences, int tokens);
+
+ private:
+  std::unique_ptr<StageContext> backboneContext(Form form, int windows);
+  std::unique_ptr<StageContext> transformerContext(const StageKey& key);
+  StageShape levelShape(int level, int windows, int frames) const;
+  void* input(const Region& region) const;
+
+  const SlotMemory& slot_;
+  const PipelineEngines& engines_;
+  StageGraphs graphs_;
+};
+
+}  // namespace rvos::tensorrt
