@@ -45,6 +45,9 @@ export class Operators extends GraphBuilder {
   less(a: Value, b: Value): Value {
     return this.node('Less', [a, b], 'bool', broadcast(a.shape, b.shape));
   }
+  and(a: Value, b: Value): Value {
+    return this.node('And', [a, b], 'bool', broadcast(a.shape, b.shape));
+  }
   where(condition: Value, a: Value, b: Value): Value {
     return this.node('Where', [condition, a, b], a.type, broadcast(condition.shape, broadcast(a.shape, b.shape)));
   }

@@ -3,7 +3,7 @@ import type { Operators } from '../onnx/operators.js';
 import { biasCodes, type Triple } from './window-grid.js';
 
 /**
- * Bias of one block, float [1, heads, n, n]; the index into its table is computed, never stored (model-spec §2).
+ * Bias of one block, [1, heads, n, n] in the graph's type; the index into its table is computed, never stored (model-spec §2).
  * `zero` (int32 scalar, see `runtimeZero`) keeps it from being folded into a constant.
  */
 export function relativePositionBias(
@@ -21,7 +21,7 @@ export function relativePositionBias(
   );
   const row = zero ? g.add(columns, zero) : columns;
   const index = g.sub(row, g.constant('int32', codes, [1, positions]));
-  const bias = g.gather(g.weight(`${block}.attn.relative_position_bias_table`, 'float'), index, 0);
+  const bias = g.gather(g.weight(`${block}.attn.relative_position_bias_table`), index, 0);
   return g.unsqueeze(g.transpose(bias, [2, 0, 1]), 0);
 }
 

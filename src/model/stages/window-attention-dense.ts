@@ -1,131 +1,87 @@
 import type { Value } from '../onnx/graph-builder.js';
 import type { Operators } from '../onnx/operators.js';
-import { multiHeadAttention } from './attention.js';
+import { cutWindows, type DenseWindows, joinWindows } from './dense-windows.js';
 import { relativePositionBias } from './relative-position-bias.js';
-import { isShifted, patternBoxes, type Triple, volume, type WindowGrid } from './window-grid.js';
+import { type Triple, volume } from './window-grid.js';
 
 /*
- * Window attention for TensorRT: all windows of a batch at once, in the primitive form that its compiler fuses. One
- * graph serves every clip length T ≤ its own: which tokens may attend to each other follows from small integer ids that
- * are computed from `frame_count`, so that no mask is ever stored. The derivation stands in window-grid.ts and in
- * docs/architecture.md, "Clip lengths".
+ * Window attention for TensorRT: all windows of a batch at once, in the form its compiler makes fewest kernels of: cut,
+ * norm and zeroing · keys and values · queries · attention · join · projection and residual. docs/tensorrt-graphs.md has
+ * the measurements behind each choice.
  */
 
-/** What masks and zeroing need to know of the clips in a batch. */
-export interface ClipLengths {
-  /** int32 [B, 1]: frames of each clip. */
-  readonly count: Value;
-  /** bool [B, T, 1, 1, 1]: frame t is one of the clip's. */
-  readonly present: Value;
-}
-
-/** frame_count int32 [B] → lengths; frames beyond them may hold anything finite. */
-export function clipLengths(g: Operators, frameCount: Value, frames: number): ClipLengths {
-  const count = g.reshape(frameCount, [-1, 1], ['B', 1]);
-  const time = g.constant(
-    'int32',
-    Array.from({ length: frames }, (_, t) => t),
-    [1, frames],
-  );
-  const present = g.reshape(g.less(time, count), [-1, frames, 1, 1, 1], ['B', frames, 1, 1, 1]);
-  return { count, present };
-}
-
-/** normed [B, T, h, w, C], absent frames already zero → attention before the output projection, same shape. */
+/**
+ * x [B·T·h·w, C] → x + attention within windows of LayerNorm(x), same shape. `index` is the block's position in its
+ * level.
+ */
 export function denseWindowAttention(
   g: Operators,
-  normed: Value,
-  grid: WindowGrid,
-  lengths: ClipLengths,
+  x: Value,
+  windows: DenseWindows,
+  index: number,
   block: string,
   heads: number,
   fullWindow: Triple,
 ): Value {
-  const [nt, nh, nw] = grid.count;
-  const [wt, wh, ww] = grid.window;
-  const positions = volume(grid.window);
-  const width = normed.shape[4] as number;
-  const padded = g.padEnd(normed, ['B', nt * wt, nh * wh, nw * ww, width]);
-  const rolled = roll(g, padded, grid.shift);
-  const cut = g.reshape(rolled, [-1, nt, wt, nh, wh, nw, ww, width], ['B', nt, wt, nh, wh, nw, ww, width]);
-  const windows = g.reshape(
-    g.transpose(cut, [0, 1, 3, 5, 2, 4, 6, 7]),
-    [-1, positions, width],
-    ['windows', positions, width],
-  );
+  const { grid, valid, ids } = windows;
+  const n = volume(grid.window);
+  // The norm is taken of window tokens, after the cut, so that padding and absent frames are zeroed behind it. Where, not
+  // Mul: frames beyond the clip may have become NaN, and 0 · NaN is NaN.
+  const normed = g.layerNorm(cutWindows(g, x, grid), `${block}.norm1`);
+  const tokens = { ...g.where(valid, normed, g.scalar(0)), shape: normed.shape };
+  const { q, k, v, valueBias } = projections(g, tokens, `${block}.attn.qkv`, heads);
 
-  const [q, k, v] = (['q', 'k', 'v'] as const).map((part) =>
-    g.product(windows, g.weight(`${block}.attn.qkv.weight.${part}`), g.weight(`${block}.attn.qkv.bias.${part}`)),
-  );
-  const bias = relativePositionBias(g, block, positions, fullWindow);
-  const ids = tokenIds(g, grid, lengths);
-  const mask = ids ? g.add(bias, maskOf(g, ids, positions)) : bias;
-  const mixed = multiHeadAttention(g, 'tensorrt', q!, k!, v!, heads, mask);
-
-  const apart = g.reshape(mixed, [-1, nt, nh, nw, wt, wh, ww, width], ['B', nt, nh, nw, wt, wh, ww, width]);
-  const joined = g.reshape(
-    g.transpose(apart, [0, 1, 4, 2, 5, 3, 6, 7]),
-    [-1, nt * wt, nh * wh, nw * ww, width],
-    padded.shape,
-  );
-  const back = roll(g, joined, [-grid.shift[0], -grid.shift[1], -grid.shift[2]]);
-  return grid.size.reduce((x, size, axis) => g.slice(x, axis + 1, 0, size), back);
-}
-
-/** Moves every element by −shift in (T, H, W), around the end. */
-function roll(g: Operators, x: Value, shift: Triple): Value {
-  return shift.reduce((y, by, i) => {
-    const size = y.shape[i + 1] as number;
-    const from = (by + size) % size;
-    return from === 0 ? y : g.concat([g.slice(y, i + 1, from, size), g.slice(y, i + 1, 0, from)], i + 1);
-  }, x);
+  const bias = relativePositionBias(g, block, n, fullWindow);
+  let mask: Value | undefined;
+  if (ids) {
+    // Every block has ids of its own, moved by a constant: equal ones in several blocks would be made a mask per window,
+    // which is kept in memory from the first of them to the last.
+    mask = maskOf(g, g.add(ids, g.scalar(100 * (index + 1), 'int32')), n);
+  }
+  const mixed = attention(g, { q, k, v }, n, heads, bias, mask);
+  const joined = joinWindows(g, g.add(mixed, valueBias), grid);
+  return g.add(x, g.linear(joined, `${block}.attn.proj`));
 }
 
 /**
- * int32 [B, windows of T·H·W, positions]: tokens attend to each other where ids are equal; −1 is absent. Undefined where
- * every window is of one region and wholly present or wholly absent.
+ * tokens [n·W, C] → q, k, v of the same shape. Keys need no bias: it adds the same to all scores of a query, which softmax
+ * takes away. That of values passes the mean over keys unchanged and is left to the caller. So keys and values are one
+ * batched product, of which both are read in place; queries take their bias, and their scale, with them.
  */
-function tokenIds(g: Operators, grid: WindowGrid, lengths: ClipLengths): Value | undefined {
-  const long = grid.count[0] > 1;
-  if (long && !isShifted(grid)) return undefined;
-  const [nt, nh, nw] = grid.count;
-  const [wt, wh, ww] = grid.window;
-  const time = g.reshape(timeIds(g, grid, lengths), [-1, nt, 1, 1, wt, 1, 1], ['B', nt, 1, 1, wt, 1, 1]);
-  const last = patternBoxes(grid).at(-1)!;
-  const ids = (axis: 1 | 2) => {
-    const plain = new Array<number>(grid.window[axis] * (grid.count[axis] - 1)).fill(0);
-    // Interior windows are of region 0; the last one holds 1 (before the roll's seam) and 2 (behind it) in a shifted axis.
-    return [...plain, ...last.regions[axis].map((r) => (grid.shift[axis] > 0 ? r + 1 : 0))];
-  };
-  const row = g.constant('int32', ids(1), [1, 1, nh, 1, 1, wh, 1]);
-  const column = g.constant('int32', ids(2), [1, 1, 1, nw, 1, 1, ww]);
-  const int = (v: number) => g.scalar(v, 'int32');
-  const region = g.add(g.add(g.mul(time, int(9)), g.mul(row, int(3))), column);
-  const all = g.where(g.less(time, int(0)), int(-1), region);
-  return g.reshape(all, [-1, volume(grid.window)], ['windows', volume(grid.window)]);
+function projections(g: Operators, tokens: Value, name: string, heads: number) {
+  const width = tokens.shape[1] as number;
+  const weight = (part: string, type = g.computeType) => g.weight(`${name}.weight.${part}`, type);
+  const scale = g.scalar((width / heads) ** -0.5, 'float');
+  const scaled = (x: Value) => g.cast(g.mul(x, scale), g.computeType);
+  const q = g.product(tokens, scaled(weight('q', 'float')), scaled(g.weight(`${name}.bias.q`, 'float')));
+  const both = g.concat([g.unsqueeze(weight('k'), 0), g.unsqueeze(weight('v'), 0)], 0);
+  const [k, v] = g.split(g.matmul(g.unsqueeze(tokens, 0), both), 0, [1, 1]);
+  return { q, k: k!, v: v!, valueBias: g.weight(`${name}.bias.v`) };
 }
 
-/** int32 [B, T] in rolled order: region in time, −1 = absent. */
-function timeIds(g: Operators, grid: WindowGrid, { count }: ClipLengths): Value {
-  const int = (v: number) => g.scalar(v, 'int32');
-  const window = grid.window[0];
-  const frames = grid.count[0] * window;
-  const shift = grid.shift[0];
-  const order = Array.from({ length: frames }, (_, p) => (p + shift) % frames);
-  const t = g.constant('int32', order, [1, frames]);
-  // T ≤ window: the reference's window is T frames long, so that what is beyond is absent.
-  if (grid.count[0] === 1) return g.where(g.less(t, count), int(0), int(-1));
-  // Longer: the reference pads with zero tokens to whole windows; those are present.
-  const whole = g.node('Div', [g.add(count, int(window - 1)), int(window)], 'int32', count.shape);
-  const end = g.mul(whole, int(window));
-  const tail = g.where(g.less(t, end), int(1), int(-1));
-  const inner = g.where(g.less(t, g.sub(end, int(window - shift))), int(0), tail);
-  return g.where(g.less(t, int(shift)), int(2), inner);
+/** q (scaled), k, v [n·W, C] → [n·W, C]; bias [1, heads, n, n], mask [W, 1, n, n] or absent. Softmax in FP32. */
+function attention(
+  g: Operators,
+  { q, k, v }: { readonly q: Value; readonly k: Value; readonly v: Value },
+  n: number,
+  heads: number,
+  bias: Value,
+  mask: Value | undefined,
+): Value {
+  const width = q.shape[1] as number;
+  const size = width / heads;
+  const apart = (x: Value, axes: readonly number[]) => g.transpose(g.reshape(x, [n, -1, size], [n, 'W*H', size]), axes);
+  const products = g.reshape(g.matmul(apart(q, [1, 0, 2]), apart(k, [1, 2, 0])), [-1, heads, n, n], ['W', heads, n, n]);
+  let scores = g.add(products, bias);
+  if (mask) scores = g.add(scores, mask);
+  const weights = g.cast(g.softmax(g.cast(scores, 'float')), q.type);
+  const mixed = g.matmul(g.reshape(weights, [-1, n, n], ['W*H', n, n]), apart(v, [1, 0, 2]));
+  return g.reshape(g.transpose(mixed, [1, 0, 2]), [-1, width], ['n*W', width]);
 }
 
-/** ids [windows, n] → float [windows, 1, n, n]: 0 where equal, else −100, which keeps a row of absent tokens finite. */
-function maskOf(g: Operators, ids: Value, positions: number): Value {
-  const rows = g.reshape(ids, [-1, 1, positions, 1], ['windows', 1, positions, 1]);
-  const columns = g.reshape(ids, [-1, 1, 1, positions], ['windows', 1, 1, positions]);
-  return g.where(g.equal(rows, columns), g.scalar(0, 'float'), g.scalar(-100, 'float'));
+/** ids [W, n] → [W, 1, n, n]: 0 where equal, else −100, which keeps a row of absent tokens finite. */
+function maskOf(g: Operators, ids: Value, n: number): Value {
+  const rows = g.reshape(ids, [-1, 1, n, 1], ['W', 1, n, 1]);
+  const columns = g.reshape(ids, [-1, 1, 1, n], ['W', 1, 1, n]);
+  return g.where(g.equal(rows, columns), g.scalar(0), g.scalar(-100));
 }
