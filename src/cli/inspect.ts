@@ -1,26 +1,48 @@
 import type { Command } from 'commander';
+import { inspectEngines, isEnginePath } from '../engines/inspect-engine.js';
+import { RvosError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { type CheckpointInspection, inspect, type ModelInspection } from '../model/inspect.js';
+import { engineFolderLines, engineLines } from './inspect-engine.js';
 import { interruption } from './interruption.js';
 
-/** `rvos inspect`: what a model folder or a checkpoint is. */
+/** `rvos inspect`: what a model folder, a checkpoint or an engine is. */
 export function registerInspect(program: Command): void {
   program
     .command('inspect')
-    .summary('say what a model folder or checkpoint is')
-    .description('Says what a model folder or a checkpoint is, and whether it is sound.')
-    .argument('<path>', 'model folder, name of a model that comes with rvos, checkpoint or ModelScope folder')
+    .summary('say what a model folder, checkpoint or engine is')
+    .description(
+      'Says what a model folder, a checkpoint or a TensorRT engine is, and whether it is sound. A damaged engine fails, and is never opened.',
+    )
+    .argument(
+      '<path>',
+      'model folder, name of a model that comes with rvos, checkpoint, ModelScope folder, engine, its manifest, or folder of engines',
+    )
     .option('--json', 'print all of it, tensors included, as one JSON value')
     .addHelpText(
       'after',
-      '\nExamples:\n  rvos inspect compact\n  rvos inspect refer-youtube-vos_window-12.pth.tar --json',
+      '\nExamples:\n  rvos inspect compact\n  rvos inspect refer-youtube-vos_window-12.pth.tar --json\n  rvos inspect engines',
     )
     .action(async (path: string, options: { json?: boolean }) => {
+      if (await isEnginePath(path)) return inspectEngine(path, options.json ?? false);
       const found = await inspect(path, { signal: interruption() });
       if (options.json) process.stdout.write(`${JSON.stringify(found)}\n`);
       else
         process.stdout.write(`${(found.kind === 'model' ? modelLines(found) : checkpointLines(found)).join('\n')}\n`);
     });
+}
+
+async function inspectEngine(path: string, json: boolean): Promise<void> {
+  const found = await inspectEngines(path, { signal: interruption() });
+  const lines = found.kind === 'engine' ? engineLines(found) : engineFolderLines(found);
+  process.stdout.write(json ? `${JSON.stringify(found)}\n` : `${lines.join('\n')}\n`);
+  const damaged = found.kind === 'engines' ? found.engines.filter(({ problem }) => problem !== null) : [];
+  if (damaged.length === 0) return;
+  throw new RvosError(
+    'BAD_ENGINE',
+    `${damaged[0]?.problem}`,
+    damaged.length > 1 ? `${damaged.length} engines are damaged in all.` : '',
+  );
 }
 
 function modelLines({ path, parameters, model }: ModelInspection): string[] {

@@ -6,7 +6,7 @@ import type { NativeDevice, TensorRtFlavor } from '../native/tensorrt-addon.js';
 import { packageRoot } from '../package-root.js';
 import type { Size } from '../preprocess/size-rule.js';
 import type { EngineManifest } from './engine-manifest.js';
-import { sizeLabel } from './engine-plan.js';
+import { type EngineLimits, sizeLabel } from './engine-plan.js';
 
 /** What an engine is built for: the GPU that is present, or compute capabilities (as 86) ahead of time. */
 export type EngineTarget =
@@ -54,17 +54,32 @@ export interface BuildCommand {
   readonly model: Pick<ModelFolder, 'path'>;
   readonly size?: Size | null | undefined;
   readonly flavor?: TensorRtFlavor | undefined;
+  /** Limits that must be higher than the usual ones. */
+  readonly limits?: Partial<EngineLimits> | undefined;
   /** Folder the engines go to. */
   readonly root: string;
 }
 
 /** The command line that builds the engines of a model (and size), ready to be pasted. */
-export function buildCommand({ model, size, flavor, root }: BuildCommand): string {
+export function buildCommand({ model, size, flavor, limits = {}, root }: BuildCommand): string {
   const words = ['rvos build --model', shellWord(modelArgument(model.path))];
   if (size) words.push('--size', sizeLabel(size));
+  for (const [name, value] of Object.entries(limits)) words.push(`--${name}`, `${value}`);
   if (flavor === 'tensorrt-rtx') words.push('--flavor', flavor);
   if (resolve(root) !== resolve('engines')) words.push('--out', shellWord(root));
   return words.join(' ');
+}
+
+/** The same for an engine file, from its place alone: `<root>/<model>/<key>/<name>.engine`. */
+export function engineCommand(path: string): string {
+  const folder = dirname(dirname(path));
+  const size = /-([1-9]\d{0,3})x([1-9]\d{0,3})\.engine$/.exec(path);
+  return buildCommand({
+    model: { path: join(packageRoot, 'models', basename(folder)) },
+    size: size && { height: Number(size[1]), width: Number(size[2]) },
+    flavor: basename(dirname(path)).startsWith('tensorrt-rtx-') ? 'tensorrt-rtx' : 'tensorrt',
+    root: dirname(folder),
+  });
 }
 
 /** A shipped model goes by its name. */
