@@ -16,12 +16,30 @@
 
 namespace rvos {
 
-/// 16 bytes of read-only memory to shared memory; both addresses are multiples of 16.
+/// 16 bytes of read-only memory to shared memory; both addresses are multiples of 16. They need not have arrived before the
+/// group that `closeCopies` makes of them has been waited for.
 RVOS_HOST_DEVICE void copy16(const uint8_t* from, uint8_t* to) {
-#if defined(__CUDA_ARCH__)
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  const uint32_t shared = static_cast<uint32_t>(__cvta_generic_to_shared(to));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared), "l"(from) : "memory");
+#elif defined(__CUDA_ARCH__)
   *reinterpret_cast<uint4*>(to) = __ldg(reinterpret_cast<const uint4*>(from));
 #else
   std::memcpy(to, from, 16);
+#endif
+}
+
+/// Makes a group of the thread's copies since the last one.
+RVOS_HOST_DEVICE void closeCopies() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+
+/// Waits for all groups of the thread but the last one.
+RVOS_HOST_DEVICE void awaitCopiesButLast() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group 1;" ::: "memory");
 #endif
 }
 

@@ -36,10 +36,10 @@ PreprocessTiling tilingOf(const Taps& across, const Taps& down) {
   // pixels, the word that a shift needs.
   const int64_t pitch = (3ll * (widestTile(across) + tiling.across) + 15 + 16 + 15) & ~15ll;
   const int filteredRow = kFilteredRow * 4;
-  const int64_t rows = (kMostShared - kLevels * 4) / (filteredRow + pitch) & ~3ll;
+  const int64_t rows = (kMostShared - kLevels * 4) / (filteredRow + 2 * pitch) & ~3ll;
   tiling.chunkRows = rows > 0 ? static_cast<int>(std::min<int64_t>(rows, kChunkRows)) : kChunkRows;
   tiling.stagePitch = rows > 0 ? static_cast<int>(pitch) : 0;
-  tiling.sharedBytes = kLevels * 4 + tiling.chunkRows * (filteredRow + tiling.stagePitch);
+  tiling.sharedBytes = kLevels * 4 + tiling.chunkRows * (filteredRow + 2 * tiling.stagePitch);
   return tiling;
 }
 
@@ -56,14 +56,15 @@ void runTile(const Tile& tile) {
     across.emplace_back(tile, thread);
     down.emplace_back(tile, thread);
   }
+  const auto stage = [&](int chunk, int step) {
+    for (int thread = 0; Taps != kUnstaged && thread < kThreads; ++thread) tile.stageRows<Nv12>(chunk, step, thread);
+  };
   const int step = tile.chunkRows();
-  for (int begin = tile.rowBegin; begin < tile.rowEnd; begin += step) {
-    const int count = std::min(step, tile.rowEnd - begin);
-    if (Taps != kUnstaged) {
-      for (int thread = 0; thread < kThreads; ++thread) tile.stageRows<Nv12>(begin, count, thread);
-    }
-    for (const auto& thread : across) thread.filterRows(tile, begin, count);
-    for (auto& thread : down) thread.addRows(tile, begin, count);
+  stage(0, step);
+  for (int chunk = 0; tile.rowBegin + chunk * step < tile.rowEnd; ++chunk) {
+    stage(chunk + 1, step);
+    for (const auto& thread : across) thread.filterRows(tile, chunk, step);
+    for (auto& thread : down) thread.addRows(tile, chunk, step);
   }
   for (const auto& thread : down) thread.write(tile);
 }

@@ -7,11 +7,12 @@
 //   sums      it down: thread = four columns of one row; sums stay in registers from chunk to chunk, so that a filter of
 //             any length runs in the order of its taps,
 // and at the end rounds the sums to levels and writes what the level table has for them, four columns at a time.
-// Between stage and filter, and between filter and sum, the block waits for all its threads; the next stage may start
-// while others sum. Every phase is a function of the thread's number: the CUDA kernel calls it on each thread,
+// Between stage and filter, and between filter and sum, the block waits for all its threads. Rows are staged one chunk
+// ahead, in the other of two buffers, so that they are on their way while the chunk before is worked on. Every phase is a function of the thread's number: the CUDA kernel calls it on each thread,
 // `preprocessOnHost` in a loop over threads.
 //
-// Shared memory: level table, then filtered float [chunkRows][3][64], then staged bytes [chunkRows][stagePitch]. A staged
+// Shared memory: level table, then filtered float [chunkRows][3][64], then staged bytes
+// [2][chunkRows][stagePitch]. A staged
 // row keeps the alignment (mod 16) it has in the source, so that any pitch can be copied in whole vectors.
 #pragma once
 
@@ -40,7 +41,7 @@ struct AcrossThread {
   int column, quarter;
   bool inside;
   int first = 0;
-  WeightedLevel weights[Taps > 0 ? Taps : 1] = {};
+  float weights[Taps > 0 ? Taps : 1] = {};
 
   RVOS_HOST_DEVICE AcrossThread(const Tile& tile, int thread)
       : column(thread % kTileWidth), quarter(thread / kTileWidth),
@@ -48,22 +49,23 @@ struct AcrossThread {
     if (!inside) return;
     first = tile.number(tile.at.acrossFirst + tile.x0 + column);
     RVOS_UNROLL
-    for (int k = 0; k < Taps; ++k) weights[k] = WeightedLevel::of(weight(tile, k));
+    for (int k = 0; k < Taps; ++k) weights[k] = weight(tile, k);
   }
 
   RVOS_HOST_DEVICE float weight(const Tile& tile, int k) const {
     return tile.weight(tile.at.acrossWeights + k * tile.job.shape.targetWidth + tile.x0 + column);
   }
 
-  RVOS_HOST_DEVICE void filterRows(const Tile& tile, int chunkBegin, int count) const {
+  RVOS_HOST_DEVICE void filterRows(const Tile& tile, int chunk, int step) const {
     if (!inside) return;
-    for (int r = quarter; r < count; r += kThreads / kTileWidth) {
+    const int chunkBegin = tile.rowBegin + chunk * step;
+    for (int r = quarter; r < step && chunkBegin + r < tile.rowEnd; r += kThreads / kTileWidth) {
       float sum[3] = {0.0f, 0.0f, 0.0f};
       if (Taps == kUnstaged) {
         addSource(tile, chunkBegin + r, sum);
       } else {
         const int shift = Nv12 ? 0 : tile.misalignment(chunkBegin + r);
-        addStaged(tile, r * tile.job.tiling.stagePitch + shift + 3 * (first - tile.columnBegin), sum);
+        addStaged(tile, tile.stagedRow(chunk, r) + shift + 3 * (first - tile.columnBegin), sum);
       }
       float* out = tile.filtered + r * kFilteredRow + column;
       out[0] = sum[0];
@@ -80,19 +82,19 @@ struct AcrossThread {
     uint32_t low = loadWord(words);
     if (Taps == kAnyTaps) {
       for (int k = 0; k < tile.job.tiling.across; k += 4, words += 12) {
-        WeightedLevel four[4];
+        float four[4];
         RVOS_UNROLL
-        for (int i = 0; i < 4; ++i) four[i] = WeightedLevel::of(weight(tile, k + i));
-        low = addGroup<4>(words, low, shift, four, sum);
+        for (int i = 0; i < 4; ++i) four[i] = weight(tile, k + i);
+        low = addGroup<4, false>(words, low, shift, four, sum);
       }
     } else {
-      addGroup<Taps>(words, low, shift, weights, sum);
+      addGroup<Taps, true>(words, low, shift, weights, sum);
     }
   }
 
   /// `Count` pixels that start `shift` bits into the word `low`, which was loaded from `words`; returns the last word.
-  template <int Count>
-  RVOS_HOST_DEVICE static uint32_t addGroup(const uint8_t* words, uint32_t low, int shift, const WeightedLevel* weights,
+  template <int Count, bool First>
+  RVOS_HOST_DEVICE static uint32_t addGroup(const uint8_t* words, uint32_t low, int shift, const float* weights,
                                             float (&sum)[3]) {
     constexpr int kWords = Count > 0 ? (3 * Count + 3) / 4 : 1;
     uint32_t aligned[kWords];
@@ -104,8 +106,12 @@ struct AcrossThread {
     }
     RVOS_UNROLL
     for (int k = 0; k < Count; ++k) {
+      const WeightedLevel weighted = WeightedLevel::of(weights[k]);
       RVOS_UNROLL
-      for (int c = 0; c < 3; ++c) sum[c] += weights[k](aligned[(3 * k + c) / 4], (3 * k + c) % 4);
+      for (int c = 0; c < 3; ++c) {
+        const float term = weighted(aligned[(3 * k + c) / 4], (3 * k + c) % 4);
+        sum[c] = First && k == 0 ? term : sum[c] + term;
+      }
     }
     return low;
   }
@@ -144,9 +150,10 @@ struct DownThread {
     end = first + tile.number(tile.at.downCount + y);
   }
 
-  RVOS_HOST_DEVICE void addRows(const Tile& tile, int chunkBegin, int count) {
+  RVOS_HOST_DEVICE void addRows(const Tile& tile, int chunk, int step) {
+    const int chunkBegin = tile.rowBegin + chunk * step;
     const int from = first > chunkBegin ? first : chunkBegin;
-    const int to = end < chunkBegin + count ? end : chunkBegin + count;
+    const int to = end < chunkBegin + step ? end : chunkBegin + step;
     const int weights = tile.at.downWeights + y * tile.job.tiling.down - first;
     for (int s = from; s < to; ++s) {
       const float weight = tile.weight(weights + s);

@@ -108,10 +108,17 @@ struct Tile {
     return toRgb(row(y)[x], chroma[0], chroma[1]);
   }
 
+  /// Where row r of a chunk is staged; neighbouring chunks take turns in two buffers.
+  RVOS_HOST_DEVICE int stagedRow(int chunk, int r) const {
+    return ((chunk & 1) * job.tiling.chunkRows + r) * job.tiling.stagePitch;
+  }
+
+  /// Nothing when the chunk lies beyond the tile.
   template <bool Nv12>
-  RVOS_HOST_DEVICE void stageRows(int first, int count, int thread) const {
-    for (int r = thread / kWarp; r < count; r += kThreads / kWarp) {
-      uint8_t* to = stage + r * job.tiling.stagePitch;
+  RVOS_HOST_DEVICE void stageRows(int chunk, int step, int thread) const {
+    const int first = rowBegin + chunk * step;
+    for (int r = thread / kWarp; r < step && first + r < rowEnd; r += kThreads / kWarp) {
+      uint8_t* to = stage + stagedRow(chunk, r);
       if (Nv12) {
         stageNv12(first + r, thread % kWarp, to);
       } else {

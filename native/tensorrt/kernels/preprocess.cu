@@ -7,7 +7,8 @@
 //
 // Bound by memory: a source byte leaves device memory once (neighbouring tiles find what they share in the L2 cache), a
 // target element is written once, and nothing goes between. What a thread loads from the source is 16 bytes wide,
-// what it stores is 8. The two accesses to device memory of neighbouring chunks overlap with the sums of the one before.
+// what it stores is 8. From compute capability 8.0 on, source rows are copied to shared memory without registers, a chunk
+// ahead of the one that is filtered.
 #include <cuda_runtime.h>
 
 #include "../../core/preprocess_phases.h"
@@ -19,8 +20,11 @@ namespace {
 
 using namespace preprocess;
 
+/// Blocks that a multiprocessor's registers must suffice for: the more taps, the more weights a thread holds.
+constexpr int residentBlocks(int taps) { return taps == kAnyTaps || taps > 6 ? 3 : 4; }
+
 template <int Taps, bool Nv12>
-__global__ void __launch_bounds__(kThreads, 4) preprocessKernel(const __grid_constant__ PreprocessJob job) {
+__global__ void __launch_bounds__(kThreads, residentBlocks(Taps)) preprocessKernel(const __grid_constant__ PreprocessJob job) {
   extern __shared__ __align__(16) uint8_t shared[];
   const int frame = blockIdx.z;
   const int64_t position = job.positions ? job.positions[frame] : frame;
@@ -31,14 +35,16 @@ __global__ void __launch_bounds__(kThreads, 4) preprocessKernel(const __grid_con
   const AcrossThread<Taps, Nv12> across(tile, thread);
   DownThread down(tile, thread);
   const int step = tile.chunkRows();
-  for (int begin = tile.rowBegin; begin < tile.rowEnd; begin += step) {
-    const int left = tile.rowEnd - begin;
-    const int count = left < step ? left : step;
-    if (Taps != kUnstaged) tile.template stageRows<Nv12>(begin, count, thread);
+  if (Taps != kUnstaged) tile.template stageRows<Nv12>(0, step, thread);
+  closeCopies();
+  for (int chunk = 0; tile.rowBegin + chunk * step < tile.rowEnd; ++chunk) {
+    if (Taps != kUnstaged) tile.template stageRows<Nv12>(chunk + 1, step, thread);
+    closeCopies();
+    awaitCopiesButLast();
     __syncthreads();
-    across.filterRows(tile, begin, count);
+    across.filterRows(tile, chunk, step);
     __syncthreads();
-    down.addRows(tile, begin, count);
+    down.addRows(tile, chunk, step);
   }
   down.write(tile);
 }
