@@ -37,12 +37,9 @@ async function inspectEngine(path: string, json: boolean): Promise<void> {
   const lines = found.kind === 'engine' ? engineLines(found) : engineFolderLines(found);
   process.stdout.write(json ? `${JSON.stringify(found)}\n` : `${lines.join('\n')}\n`);
   const damaged = found.kind === 'engines' ? found.engines.filter(({ problem }) => problem !== null) : [];
-  if (damaged.length === 0) return;
-  throw new RvosError(
-    'BAD_ENGINE',
-    `${damaged[0]?.problem}`,
-    damaged.length > 1 ? `${damaged.length} engines are damaged in all.` : '',
-  );
+  if (found.kind === 'engine' || damaged.length === 0) return;
+  const what = `${damaged.length} of ${found.engines.length} engines in ${found.path} are damaged`;
+  throw new RvosError('BAD_ENGINE', what, 'Each line that says DAMAGED names the remedy.');
 }
 
 function modelLines({ path, parameters, model }: ModelInspection): string[] {

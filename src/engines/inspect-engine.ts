@@ -7,7 +7,7 @@ import type { NativeEngineInspection } from '../native/tensorrt-addon.js';
 import { toRvosError } from '../native/tensorrt-errors.js';
 import type { FlavorProbe } from '../native/tensorrt-flavor.js';
 import { flavorName } from '../native/tensorrt-flavor.js';
-import { type EngineHost, hostDifferences } from './engine-fit.js';
+import { hostDifferences } from './engine-fit.js';
 import { engineCommand, enginePaths } from './engine-folder.js';
 import { type EngineManifest, manifestFormat, readEngineManifest } from './engine-manifest.js';
 import { verifyEngineFile } from './verify-engine.js';
@@ -81,9 +81,9 @@ export async function inspectEngines(
   }
   const engine = whole.replace(/\.json$/, '.engine');
   const { manifest } = await readSound(engine, options.signal);
-  const { differences, host } = differencesHere(manifest, await probeTensorRt());
-  const opened = host ? await contentsOf(engine, manifest, differences) : { problem: differences.join('; ') };
-  return { kind: 'engine', path: engine, manifest, differences, contents: null, problem: null, ...opened };
+  const differences = differencesHere(manifest, await probeTensorRt());
+  const opened = await contentsOf(engine, manifest, differences);
+  return { kind: 'engine', path: engine, manifest, differences, ...opened };
 }
 
 /** One engine's files, without opening it. Rejects only with ABORTED. */
@@ -94,7 +94,7 @@ export async function listEngine(
 ): Promise<ListedEngine> {
   try {
     const { manifest } = await readSound(path, signal);
-    return { path, manifest, differences: differencesHere(manifest, found).differences, problem: null };
+    return { path, manifest, differences: differencesHere(manifest, found), problem: null };
   } catch (error) {
     if (!(error instanceof RvosError) || error.code === 'ABORTED') throw error;
     return { path, manifest: null, differences: [], problem: describeError(error) };
@@ -136,15 +136,12 @@ async function readSound(path: string, signal?: AbortSignal): Promise<{ manifest
   return { manifest };
 }
 
-/** Why this machine cannot run an engine; `host` is what would try, null if its flavour is not usable here. */
-function differencesHere(
-  manifest: EngineManifest,
-  found: readonly FlavorProbe[],
-): { readonly differences: string[]; readonly host: EngineHost | null } {
+/** Why this machine cannot run an engine, each in words; empty if it can. */
+function differencesHere(manifest: EngineManifest, found: readonly FlavorProbe[]): string[] {
   const { flavor } = manifest.tensorrt;
   const probe = found.find((each) => each.flavor === flavor);
-  if (!probe) return { differences: [`${flavorName(flavor)} was not looked for`], host: null };
-  if (!probe.usable) return { differences: [probe.error.message], host: null };
+  if (!probe) return [`${flavorName(flavor)} was not looked for`];
+  if (!probe.usable) return [probe.error.message];
   const [gpu] = probe.learnt.devices;
   const device = gpu && { name: gpu.name, computeCapability: gpu.computeCapability };
   const host = { flavor, libraryVersion: probe.learnt.libraryVersion, device: device ?? null };
@@ -152,7 +149,7 @@ function differencesHere(
   if (device && differences.length === 0 && !runsHere(probe)) {
     differences.push(`${flavorName(flavor)} does not run on ${device.name}`);
   }
-  return { differences, host };
+  return differences;
 }
 
 async function contentsOf(
