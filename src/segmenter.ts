@@ -1,5 +1,6 @@
 import type { Backend, TextFeatures } from './backends/backend.js';
-import { type BackendChoice, openBackend } from './backends/open-backend.js';
+import { type BackendChoice, chooseBackend } from './backends/open-backend.js';
+import type { EngineBuildProgress } from './engines/build-engines.js';
 import { inFlight } from './in-flight.js';
 import { emptyMask, type Mask } from './masks/mask.js';
 import { type ModelFolder, openModelFolder } from './model/model-folder.js';
@@ -16,8 +17,13 @@ import { type Windowed, windowFrames } from './windows.js';
 export interface SegmenterOptions {
   /** A model folder, or the name of a model that comes with the package; default `compact`. */
   readonly model?: string;
-  /** Default `auto`: TensorRT where it can run, else ONNX Runtime. */
+  /** Default `auto`: TensorRT where addon, GPU and engines of the model are there, else ONNX Runtime. */
   readonly backend?: BackendChoice;
+  /** Folder of TensorRT engines; default `$RVOS_ENGINES`, else `engines` in the working folder. */
+  readonly engines?: string;
+  /** Build TensorRT engines that are missing, when a video needs them; default: they are an error. */
+  readonly build?: boolean;
+  readonly onBuildProgress?: (progress: EngineBuildProgress) => void;
   /** CPU threads of the network; default all cores. */
   readonly threads?: number;
   readonly signal?: AbortSignal;
@@ -35,12 +41,16 @@ export class Segmenter implements AsyncDisposable {
   private constructor(
     readonly model: SegmenterModel,
     readonly backend: Backend,
+    /** Why it is this backend, in words; undefined for one of the caller's own. */
+    readonly backendReason?: string,
   ) {}
 
   /** Throws `RvosError`: NOT_FOUND, BAD_MODEL_FOLDER, ADDON_MISSING, BACKEND_UNAVAILABLE, BAD_ARGUMENT, ABORTED. */
   static async open(options: SegmenterOptions = {}): Promise<Segmenter> {
-    const model = await openModelFolder(options.model ?? 'compact', { signal: options.signal });
-    return new Segmenter(model, await openBackend(options.backend ?? 'auto', { model, threads: options.threads }));
+    const { model: name = 'compact', backend: choice = 'auto', signal, ...rest } = options;
+    const model = await openModelFolder(name, { signal });
+    const { backend, reason } = await chooseBackend(choice, { model, ...rest });
+    return new Segmenter(model, backend, reason);
   }
 
   /** A segmenter around a backend of the caller's own. */

@@ -26,6 +26,8 @@ export interface TensorRtOptions {
   readonly engines: EngineSource;
   /** Batches under way at once, each with memory of its own; default 2. */
   readonly inFlight?: number;
+  /** Aborted by dispose, for what goes on behind `engines`. */
+  readonly ending?: AbortController;
 }
 
 /**
@@ -106,6 +108,7 @@ export class TensorRtBackend implements Backend {
 
   /** Calls under way fail; resolves when the GPU's memory is free. */
   async dispose(): Promise<void> {
+    this.#options.ending?.abort(new Error('the segmenter was disposed'));
     await Promise.all([this.#pipelines.dispose(), this.#encoder.dispose()]);
   }
 

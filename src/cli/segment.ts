@@ -9,6 +9,7 @@ import { contactSheetOutput, maskedVideoOutput, masksOutput } from '../results/o
 import type { SegmentSummary } from '../results/segmented-frame.js';
 import { Segmenter } from '../segmenter.js';
 import type { WindowTail } from '../windows.js';
+import { buildDisplay } from './build-progress.js';
 import { interruption } from './interruption.js';
 import { integerOption, numberOption } from './option-values.js';
 import { progressDisplay } from './progress.js';
@@ -50,7 +51,7 @@ export function registerSegment(program: Command): void {
       'compact',
     )
     .addOption(new Option('--backend <name>', 'what runs the network').choices(backendChoices).default('auto'))
-    .option('--build', 'build missing TensorRT engines first')
+    .option('--build', 'build TensorRT engines that are missing, else they are an error')
     .option('--start <seconds>', 'begin here; times count from the first frame', numberOption(0))
     .option('--end <seconds>', 'end before this time', numberOption(0))
     .option(
@@ -104,15 +105,28 @@ async function segment(video: string, sentences: readonly string[], options: Seg
   const signal = interruption();
   const outputs = wantedOutputs(options);
   checkOutputs(outputs);
-  const { model, backend, threads, antialias, quiet } = options;
-  const segmenter = await Segmenter.open({ model, backend, threads, signal });
+  const { model, backend, build, threads, antialias, quiet } = options;
+  const building = buildDisplay(quiet ?? false);
+  const onBuildProgress = building.update.bind(building);
+  const segmenter = await Segmenter.open({ model, backend, build, threads, signal, onBuildProgress });
+  const { name } = segmenter.backend;
   const progress = progressDisplay(quiet ?? false);
+  // Once the first window shows that it works: an error stays a single line.
+  let told = quiet || backend !== 'auto';
+  const tellBackend = () => {
+    building.stop();
+    if (!told) process.stderr.write(`backend: ${name} (${segmenter.backendReason})\n`);
+    told = true;
+  };
   try {
     const { start, end, shortSide, longSide, tail, linkWindows, decoder, minScore } = options;
     const stream = segmenter.stream(video, sentences, {
       ...{ start, end, shortSide, longSide, tail, linkWindows, decoder, minScore, signal },
       antialias: antialias === undefined ? undefined : antialias === 'on',
-      onProgress: (state) => progress.update(state),
+      onProgress: (state) => {
+        tellBackend();
+        progress.update(state);
+      },
     });
     const summary = await drainInto(
       stream,
@@ -121,10 +135,11 @@ async function segment(video: string, sentences: readonly string[], options: Seg
     progress.stop();
     for (const warning of summary.warnings) process.stderr.write(`rvos: warning: ${warning}\n`);
     const seconds = (performance.now() - began) / 1000;
-    const used = { model: segmenter.model.name, backend: segmenter.backend.name };
+    const used = { model: segmenter.model.name, backend: name, backend_reason: segmenter.backendReason ?? null };
     if (options.json) printJson(used, summary, outputs, seconds);
-    else printText(summary, outputs, segmenter.backend.name, seconds);
+    else printText(summary, outputs, name, seconds);
   } finally {
+    building.stop();
     progress.stop();
     await segmenter.dispose();
   }
@@ -161,7 +176,7 @@ function checkOutputs(outputs: readonly WantedOutput[]): void {
 }
 
 function printJson(
-  used: { readonly model: string; readonly backend: string },
+  used: { readonly model: string; readonly backend: string; readonly backend_reason: string | null },
   summary: SegmentSummary,
   outputs: readonly WantedOutput[],
   seconds: number,

@@ -108,6 +108,7 @@ describe('rvos segment', () => {
     const outputs = ['--masked-video', at('o.mp4'), '--masks', at('o.json'), '--contact-sheet', at('o.png')];
     const { code, stdout, stderr } = await segment(clip, 'a red ball', 'the white car', ...outputs);
     expect(stderr).not.toMatch(/rvos:/);
+    expect(stderr).toMatch(/^backend: onnxruntime \(no TensorRT engines of .* in .*\)$/m);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^score 0\.\d{3} {2}a red ball\nscore 0\.\d{3} {2}the white car\n/);
     for (const name of ['o.mp4', 'o.json', 'o.png']) expect(stdout).toContain(at(name));
@@ -120,6 +121,7 @@ describe('rvos segment', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(JSON.parse(stdout)).toMatchObject({
       backend: 'onnxruntime',
+      backend_reason: expect.stringMatching(/^no TensorRT engines of /),
       video: { width: 96, height: 64, frame_rate: 12, frames: 40 },
       queries: [
         {
@@ -224,7 +226,13 @@ describe('bad input gives one line: what, where, remedy', () => {
       /\/dev\/full: it is not a regular file/,
       () => withModel(clip, 'a', '--contact-sheet', '/dev/full', '--force'),
     ],
-    ['TensorRT without TensorRT', 1, /no TensorRT/, () => withModel(clip, 'a', '--backend', 'tensorrt')],
+    [
+      'TensorRT without TensorRT',
+      1,
+      /the addon for TensorRT .*setup:native/,
+      () => withModel(clip, 'a', '--backend', 'tensorrt'),
+      () => ({ RVOS_TENSORRT_ADDONS: at('nothing') }),
+    ],
     ['no ffmpeg', 1, /ffmpeg.*[Ii]nstall/, () => withModel(clip, 'a'), () => ({ RVOS_FFMPEG: at('no-ffmpeg') })],
     ['no video', 2, /missing required argument 'video'/, () => ['segment']],
     ['no sentence', 2, /missing required argument 'sentences'/, () => ['segment', clip]],
