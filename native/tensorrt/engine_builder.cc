@@ -60,6 +60,7 @@ std::unique_ptr<nvonnxparser::IParser> parseGraph(const std::string& graph, cons
   if (!parser->parseFromFile(graph.c_str(), static_cast<int>(nvinfer1::ILogger::Severity::kWARNING))) {
     throw Failure(code::kBadGraph, graph + ": " + parserErrors(*parser, logger));
   }
+  if (network.getNbOutputs() == 0) throw Failure(code::kBadGraph, graph + ": the graph has no outputs");
   return parser;
 }
 

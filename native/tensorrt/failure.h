@@ -1,6 +1,8 @@
 // What every part of native/tensorrt throws: an error code of the addon's contract and a message of one line.
 #pragma once
 
+#include <exception>
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -50,5 +52,20 @@ class Failure : public std::runtime_error {
  private:
   const char* code_;
 };
+
+/// As a Failure whatever was thrown: std::bad_alloc is OUT_OF_MEMORY, all else has the code `otherwise`.
+inline Failure toFailure(const std::exception_ptr& thrown, const char* otherwise) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const Failure& failure) {
+    return failure;
+  } catch (const std::bad_alloc&) {
+    return Failure(code::kOutOfMemory, "there is not enough memory");
+  } catch (const std::exception& error) {
+    return Failure(otherwise, error.what());
+  } catch (...) {
+    return Failure(otherwise, "something that is no exception was thrown");
+  }
+}
 
 }  // namespace rvos::tensorrt

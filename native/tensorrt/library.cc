@@ -45,13 +45,6 @@ Function entry(void* handle, const std::string& path, const char* name) {
   return function;
 }
 
-/// TensorRT and CUDA hold addresses inside this addon (loggers, kernels) after the last worker that loaded it has ended.
-void keepAddonLoaded() {
-  Dl_info addon{};
-  if (dladdr(reinterpret_cast<const void*>(&keepAddonLoaded), &addon) == 0 || addon.dli_fname == nullptr) return;
-  dlopen(addon.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-}
-
 /// Where TensorRT finds its builder resources if it was opened by a path.
 void pointToDirectory(void* handle, const std::string& path) {
   const std::size_t slash = path.rfind('/');
@@ -77,7 +70,6 @@ const Library& Library::open(const std::string& infer, const std::string& parser
   std::unique_ptr<const Library>& library = openedLibrary();
   if (!library) {
     library.reset(new Library(infer, parser));
-    keepAddonLoaded();
   } else if (library->infer_ != infer || library->parser_ != parser) {
     throw Failure(code::kBadArgument, "this process has opened " + library->infer_ + " and " + library->parser_ +
                                           " already; other libraries need another process");

@@ -13,6 +13,8 @@ namespace {
 
 /// More than this would be noise; the first ones name the cause.
 constexpr std::size_t kMostMessages = 50;
+/// Said of every int64 input. rvos binds them as such.
+constexpr const char* kKnown = "has Int64 binding";
 constexpr const char* kScratch = "Max Scratch Memory: ";
 
 void keep(std::vector<std::string>& messages, std::string message) {
@@ -43,7 +45,7 @@ void Logger::log(Severity severity, const char* message) noexcept {
     if (severity == Severity::kINTERNAL_ERROR || severity == Severity::kERROR) {
       keep(errors_, oneLine(message));
     } else if (severity == Severity::kWARNING) {
-      keep(warnings_, oneLine(message));
+      if (std::strstr(message, kKnown) == nullptr) keep(warnings_, oneLine(message));
     } else if (const char* found = std::strstr(message, kScratch)) {
       const std::int64_t bytes = std::strtoll(found + std::strlen(kScratch), nullptr, 10);
       scratchBytes_ = std::max(scratchBytes_.value_or(0), bytes);

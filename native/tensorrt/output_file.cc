@@ -27,10 +27,18 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
 
 OutputFile::~OutputFile() {
   if (descriptor_ < 0) return;
-  struct stat status {};
-  const bool regular = fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode);
+  struct stat own {};
+  struct stat named {};
+  // Somebody may have removed the file and made another one of the same name.
+  const bool same = fstat(descriptor_, &own) == 0 && S_ISREG(own.st_mode) && stat(path_.c_str(), &named) == 0 &&
+                    own.st_dev == named.st_dev && own.st_ino == named.st_ino;
   close(descriptor_);
-  if (!finished_ && regular) unlink(path_.c_str());
+  if (!finished_ && same) unlink(path_.c_str());
+}
+
+void OutputFile::remove(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) unlink(path.c_str());
 }
 
 void OutputFile::write(const void* data, std::size_t bytes) {

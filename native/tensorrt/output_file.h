@@ -22,6 +22,9 @@ class OutputFile {
   /// Everything is on the disk when this returns. Throws DISK_FULL, NOT_WRITABLE.
   void finish();
 
+  /// Removes a file that was finished and is not wanted any more; devices are left alone.
+  static void remove(const std::string& path);
+
  private:
   [[noreturn]] void fail(int error) const;
 

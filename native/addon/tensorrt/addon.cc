@@ -1,6 +1,8 @@
 // See addon.h.
 #include "addon.h"
 
+#include <dlfcn.h>
+
 #if !RVOS_SIMULATED
 #include <cuda_runtime_api.h>
 
@@ -12,7 +14,16 @@ namespace rvos::tensorrt {
 
 EnvironmentState& environmentState(Napi::Env env) { return *env.GetInstanceData<EnvironmentState>(); }
 
+/// TensorRT, CUDA and threads of abandoned builds hold addresses inside this file after the last worker that loaded it has
+/// ended and Node has closed it.
+static void keepLoaded() {
+  Dl_info self{};
+  if (dladdr(reinterpret_cast<const void*>(&keepLoaded), &self) == 0 || self.dli_fname == nullptr) return;
+  dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  keepLoaded();
   env.SetInstanceData(new EnvironmentState);  // Node deletes it with the environment
   exports.Set("version", RVOS_VERSION);
 #if RVOS_SIMULATED

@@ -1,17 +1,15 @@
-// `buildEngine` of the addon. A build has a thread of its own, which speaks to JavaScript through a thread-safe function
-// only: first progress, at last that it is over. If the environment ends before that (a worker is terminated), its
-// clean-up hook cancels the build and waits for the thread, so that nothing of it outlives the environment.
-#include "../../tensorrt/engine_builder.h"
-
-#include <atomic>
+// `buildEngine` of the addon. What happens in a build reaches JavaScript through a thread-safe function only: first
+// progress, at last that it is over. If the environment ends before that (a worker is terminated), its clean-up hook
+// cancels the build and waits for the carrying thread, so that nothing that knows the environment outlives it.
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <variant>
 
+#include "../../tensorrt/build_run.h"
 #include "builder.h"
 #include "errors.h"
 #include "values.h"
@@ -55,28 +53,26 @@ Napi::Object reportToJs(Napi::Env env, const EngineBuildReport& report) {
   return object;
 }
 
-/// Lives until its promise is settled or its environment ends; all but `run` belongs to the JavaScript thread.
+/// Lives until its promise is settled or its environment ends. A thread carries the build's events to JavaScript; all but
+/// `carry` belongs to the JavaScript thread.
 class BuildTask {
  public:
   static Napi::Value start(Napi::Env env, EngineBuild build, const Napi::Value& onProgress) {
     auto task = std::unique_ptr<BuildTask>(new BuildTask(env, std::move(build), onProgress));
-    BuildTask& started = *task;
-    const std::shared_ptr<std::atomic<bool>> cancelled = started.cancelled_;
-    Napi::Object object = Napi::Object::New(env);
-    object.Set("done", started.deferred_.Promise());
-    object.Set("cancel", Napi::Function::New(env, [cancelled](const Napi::CallbackInfo&) { *cancelled = true; }, "cancel"));
+    const Napi::Object handle = task->handle(env);
+    BuildTask* started = task.release();  // `settle` or `endWithEnvironment` takes it back
     // Registered after the thread-safe function's own hook, therefore called before it: the function still works while
     // the thread ends.
-    started.hook_ = env.AddCleanupHook(endWithEnvironment, task.get());
+    started->hook_ = env.AddCleanupHook(endWithEnvironment, started);
     try {
-      started.thread_ = std::thread([&started] { started.run(); });
+      started->thread_ = std::thread([started] { started->carry(); });
     } catch (const std::system_error& error) {
-      started.hook_.Remove(env);
-      started.channel_.Release();
+      const std::unique_ptr<BuildTask> self(started);
+      self->hook_.Remove(env);
+      self->channel_.Release();
       throw Failure(code::kOutOfMemory, std::string("no thread for the engine build: ") + error.what());
     }
-    static_cast<void>(task.release());  // `settle` or `endWithEnvironment` takes it back
-    return object;
+    return handle;
   }
 
  private:
@@ -91,26 +87,34 @@ class BuildTask {
   using Channel = Napi::TypedThreadSafeFunction<std::nullptr_t, Message, deliver>;
 
   BuildTask(Napi::Env env, EngineBuild build, const Napi::Value& onProgress)
-      : build_(std::move(build)),
+      : run_(std::make_shared<BuildRun>(std::move(build))),
         deferred_(Napi::Promise::Deferred::New(env)),
-        cancelled_(std::make_shared<std::atomic<bool>>(false)),
         channel_(Channel::New(env, "rvos engine build", 0, 1)) {
     if (onProgress.IsFunction()) onProgress_ = Napi::Persistent(onProgress.As<Napi::Function>());
   }
 
-  void run() {
-    try {
-      std::function<void(const BuildProgress&)> report;
-      if (!onProgress_.IsEmpty()) {
-        report = [this](const BuildProgress& progress) {
-          tell([this, progress](Napi::Env env) { onProgress_.Call({progressToJs(env, progress)}); });
-        };
+  Napi::Object handle(Napi::Env env) const {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("done", deferred_.Promise());
+    const auto cancel = [run = std::weak_ptr<BuildRun>(run_)](const Napi::CallbackInfo&) {
+      if (const auto alive = run.lock()) alive->cancel();
+    };
+    object.Set("cancel", Napi::Function::New(env, cancel, "cancel"));
+    return object;
+  }
+
+  void carry() {
+    for (bool ended = false; !ended;) {
+      BuildRun::Event event = run_->next();
+      if (auto* progress = std::get_if<BuildProgress>(&event)) {
+        tell([this, told = std::move(*progress)](Napi::Env env) {
+          if (!onProgress_.IsEmpty()) onProgress_.Call({progressToJs(env, told)});
+        });
+      } else {
+        ended = true;
+        tell([this, end = std::move(event)](Napi::Env env) { settle(env, end); });
       }
-      report_ = tensorrt::buildEngine(build_, report, *cancelled_);
-    } catch (...) {
-      failure_ = toFailure(std::current_exception(), code::kBuildFailed);
     }
-    tell([this](Napi::Env env) { settle(env); });
     channel_.Release();
   }
 
@@ -119,31 +123,28 @@ class BuildTask {
     if (channel_.NonBlockingCall(owned.get()) == napi_ok) static_cast<void>(owned.release());
   }
 
-  void settle(Napi::Env env) {
+  void settle(Napi::Env env, const BuildRun::Event& end) {
     const std::unique_ptr<BuildTask> self(this);
     thread_.join();
     hook_.Remove(env);
-    if (failure_) {
-      deferred_.Reject(toError(env, *failure_).Value());
+    if (const auto* failure = std::get_if<Failure>(&end)) {
+      deferred_.Reject(toError(env, *failure).Value());
     } else {
-      deferred_.Resolve(reportToJs(env, report_));
+      deferred_.Resolve(reportToJs(env, std::get<EngineBuildReport>(end)));
     }
   }
 
   static void endWithEnvironment(BuildTask* task) {
     const std::unique_ptr<BuildTask> self(task);
-    *self->cancelled_ = true;
+    self->run_->cancel();
     self->thread_.join();
   }
 
-  const EngineBuild build_;
+  const std::shared_ptr<BuildRun> run_;
   const Napi::Promise::Deferred deferred_;
-  const std::shared_ptr<std::atomic<bool>> cancelled_;
   Napi::FunctionReference onProgress_;
   Channel channel_;
   Napi::Env::CleanupHook<void (*)(BuildTask*), BuildTask> hook_;
-  EngineBuildReport report_;
-  std::optional<Failure> failure_;
   std::thread thread_;
 };
 

@@ -13,9 +13,6 @@ namespace rvos::tensorrt {
 /// On the JavaScript thread only.
 Napi::Error toError(Napi::Env env, const Failure& failure);
 
-/// As a Failure whatever was thrown: std::bad_alloc is OUT_OF_MEMORY, all else has the code `otherwise`.
-Failure toFailure(const std::exception_ptr& thrown, const char* otherwise);
-
 /// Runs `work`, throwing what it throws as an Error of JavaScript. For the body of an exported function.
 template <typename Work>
 auto guarded(Napi::Env env, Work&& work) {

@@ -25,9 +25,8 @@ __device__ __forceinline__ void walkColumn(const Strip<Feature>& strip, int colu
   ColumnLane<Feature> mine(strip, column, lane);
   uint32_t word = 0;
   for (int row = 0; row < strip.rows; ++row) {
-    if (!ColumnLane<Feature>::repeats(strip, row)) {
-      word = __brev(__ballot_sync(0xffffffffu, mine.decide(strip, row)));
-    }
+    const MaskTap tap = strip.taps[row];
+    if (mine.differs(tap)) word = __brev(__ballot_sync(0xffffffffu, mine.decide(strip, tap)));
     if (row == lane) mine.word = word;
   }
   if (lane < strip.rows) strip.columns[column * kColumnWords + lane] = mine.word;
