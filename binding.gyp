@@ -8,7 +8,7 @@
       "actions": [
         {
           "action_name": "build_native",
-          "inputs": ["CMakeLists.txt"],
+          "inputs": ["CMakeLists.txt", "package.json"],
           "outputs": ["build/Release/rvos_core.stamp"],
           "action": ["node", "scripts/build-native.mjs"],
         }

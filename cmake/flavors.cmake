@@ -6,6 +6,7 @@
 # No TensorRT library is linked: the addon opens the libraries when it is told to. The CUDA runtime is linked statically.
 include(cuda_compiler)
 include(tensorrt_headers)
+include(tensorrt_sources)
 
 set(RVOS_KNOWN_FLAVORS tensorrt tensorrt-rtx simulated)
 if(RVOS_FLAVORS STREQUAL "auto")
@@ -20,8 +21,6 @@ foreach(flavor IN LISTS RVOS_WANTED)
 endforeach()
 
 set(RVOS_NATIVE "${CMAKE_CURRENT_SOURCE_DIR}/native")
-file(GLOB_RECURSE RVOS_TENSORRT_SOURCES CONFIGURE_DEPENDS native/tensorrt/*.cc native/addon/tensorrt/*.cc)
-file(GLOB_RECURSE RVOS_CUDA_SOURCES CONFIGURE_DEPENDS native/tensorrt/*.cu)
 file(GLOB_RECURSE RVOS_SIMULATED_SOURCES CONFIGURE_DEPENDS native/simulated/*.cc)
 
 # All that is configured here, and not the core.
@@ -38,13 +37,19 @@ if(RVOS_CUDA AND RVOS_CUDA_SOURCES)
   target_include_directories(rvos_cuda_kernels PRIVATE "${RVOS_NATIVE}" "${RVOS_NATIVE}/core" "${RVOS_NATIVE}/tensorrt")
 endif()
 
-# rvos_tensorrt_compile(<target> <headers>): what compiling the sources for CUDA takes.
+# rvos_tensorrt_compile(<target> <folder of headers>): what compiling for CUDA takes.
 function(rvos_tensorrt_compile target headers)
   target_include_directories(${target} PRIVATE
     "${RVOS_NATIVE}" "${RVOS_NATIVE}/core" "${RVOS_NATIVE}/tensorrt" "${RVOS_NATIVE}/addon/tensorrt" "${RVOS_NATIVE}/addon")
-  target_include_directories(${target} SYSTEM PRIVATE "${headers}" ${CUDAToolkit_INCLUDE_DIRS})
+  target_include_directories(${target} SYSTEM PRIVATE ${headers} ${CUDAToolkit_INCLUDE_DIRS})
   target_link_libraries(${target} PRIVATE rvos_node rvos_options)
 endfunction()
+
+# What knows CUDA and not TensorRT: compiled once for both flavours.
+if(RVOS_CUDA AND RVOS_COMMON_SOURCES)
+  add_library(rvos_pipeline OBJECT EXCLUDE_FROM_ALL ${RVOS_COMMON_SOURCES})
+  rvos_tensorrt_compile(rvos_pipeline "")
+endif()
 
 # The addon's file is the same for all flavours, its folder is not.
 function(rvos_place_addon target flavor)
@@ -81,7 +86,7 @@ function(rvos_tensorrt_flavor flavor name root rtx)
     message(FATAL_ERROR "${name} cannot be built: ${missing}")
   endif()
   message(STATUS "${name}: headers ${${prefix}_HEADERS} in ${${prefix}_INCLUDE}: builds ${flavor}/rvos_tensorrt.node")
-  rvos_add_node_addon(${target} ${RVOS_TENSORRT_SOURCES})
+  rvos_add_node_addon(${target} ${RVOS_FLAVOR_SOURCES} $<TARGET_OBJECTS:rvos_pipeline>)
   rvos_tensorrt_compile(${target} "${${prefix}_INCLUDE}")
   rvos_place_addon(${target} ${flavor})
   target_compile_definitions(${target} PRIVATE $<$<BOOL:${rtx}>:RVOS_TENSORRT_RTX=1>)
@@ -114,7 +119,7 @@ foreach(headers IN LISTS RVOS_CHECK_HEADERS)
   endif()
   string(MAKE_C_IDENTIFIER "rvos_check_${flavor}_${version}" target)
   message(STATUS "${flavor}: compiled against headers ${version} too, as a check")
-  add_library(${target} OBJECT ${RVOS_TENSORRT_SOURCES})
+  add_library(${target} OBJECT ${RVOS_FLAVOR_SOURCES})
   rvos_tensorrt_compile(${target} "${headers}")
   add_dependencies(rvos_flavors ${target})
   target_compile_definitions(${target} PRIVATE $<$<STREQUAL:${flavor},tensorrt-rtx>:RVOS_TENSORRT_RTX=1>)

@@ -5,20 +5,13 @@ if(NOT RVOS_SIMULATED_SOURCES OR NOT RVOS_TENSORRT_SOURCES)
 endif()
 message(STATUS "simulated: builds simulated/rvos_tensorrt.node, for tests")
 
-# What speaks to TensorRT itself has no place here.
-set(RVOS_NEEDS_TENSORRT
-  tensorrt/build_profiles tensorrt/build_progress tensorrt/engine tensorrt/engine_builder
-  tensorrt/engine_inspector tensorrt/layer_description tensorrt/library tensorrt/logger tensorrt/output_file
-  tensorrt/resident_memory tensorrt/timing_cache
-  addon/tensorrt/build_engine addon/tensorrt/builder addon/tensorrt/inspect_engine
-  addon/tensorrt/values)
-set(RVOS_SIMULATED_COMMON ${RVOS_TENSORRT_SOURCES})
-foreach(source IN LISTS RVOS_NEEDS_TENSORRT)
-  list(REMOVE_ITEM RVOS_SIMULATED_COMMON "${RVOS_NATIVE}/${source}.cc")
-endforeach()
-
 find_package(Threads REQUIRED)
-rvos_add_node_addon(rvos_simulated ${RVOS_SIMULATED_SOURCES} ${RVOS_SIMULATED_COMMON})
+# It has devices of its own.
+set(RVOS_SIMULATED_COMMON ${RVOS_COMMON_SOURCES})
+list(REMOVE_ITEM RVOS_SIMULATED_COMMON
+     "${RVOS_NATIVE}/tensorrt/device_query.cc" "${RVOS_NATIVE}/addon/tensorrt/devices.cc"
+     "${RVOS_NATIVE}/addon/tensorrt/addon.cc")
+rvos_add_node_addon(rvos_simulated ${RVOS_SIMULATED_SOURCES} ${RVOS_SIMULATED_COMMON} native/addon/tensorrt/addon.cc)
 # Its headers come first: they have the names of CUDA's.
 target_include_directories(rvos_simulated PRIVATE
   "${RVOS_NATIVE}/simulated" "${RVOS_NATIVE}/simulated/include" "${RVOS_NATIVE}" "${RVOS_NATIVE}/core"

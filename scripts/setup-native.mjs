@@ -9,7 +9,7 @@
 // --tensorrt DIR          TensorRT; else TENSORRT_ROOT and the usual places
 // --tensorrt-rtx DIR      TensorRT-RTX; else TENSORRT_RTX_ROOT and the usual places
 // --flavors a,b           only these of tensorrt, tensorrt-rtx, simulated (for tests); they must be there
-// --check-headers         compile against every set of headers of the kit too (needs --kit)
+// --check-headers         compile against every set of headers of the kit too, as a check
 // --find                  say what would be used and end; fetches nothing
 // --force                 compile in any case
 // --yes                   install missing system packages through sudo (as root they are installed in any case)
@@ -87,7 +87,9 @@ async function setUp(options) {
   for (const line of plan.lines) say(line);
   if (options.find) return;
   const headers = options['check-headers'] ? await kitHeaders(fetch) : undefined;
-  const checkHeaders = headers ? headerSets().map(({ folder }) => join(headers, folder)) : [];
+  const used = plan.flavors.map(({ include }) => include);
+  const sets = headers ? headerSets().map(({ folder }) => join(headers, folder)) : [];
+  const checkHeaders = sets.filter((folder) => !used.includes(folder));
   const built = await buildAddons(plan, { checkHeaders, force: options.force, progress: say, signal });
   const names = (flavors) => flavors.map((flavor) => `build/tensorrt/${flavor}/rvos_tensorrt.node`).join(', ');
   const seconds = ((performance.now() - started) / 1000).toFixed(0);

@@ -20,13 +20,18 @@ const needed = [
   /^native\/addon\/.*\.cc$/,
   /^CMakeLists\.txt$/,
   /^binding\.gyp$/,
+  /^native\/tensorrt\/.*\.cu$/,
+  /^native\/addon\/tensorrt\/.*\.cc$/,
+  /^cmake\/.*\.cmake$/,
   /^scripts\/build-native\.mjs$/,
+  /^scripts\/setup-native\.mjs$/,
+  /^scripts\/native-kit\/.*\.mjs$/,
   /^LICENSE$/,
   /^NOTICE$/,
   /^THIRD_PARTY_LICENSES\.md$/,
   /^README\.md$/,
 ];
-const unwanted = /^(src|test|training|bench|examples|build|node_modules|\.ci)\/|\.(tsbuildinfo|pt|pth|tar|log)$/;
+const unwanted = /^(src|test|training|bench|examples|build|node_modules|native\/simulated|\.ci|\.kit)\/|\.(tsbuildinfo|pt|pth|tar|log)$/;
 
 const folder = mkdtempSync(join(tmpdir(), 'rvos-package-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -40,6 +45,7 @@ if (tarball) {
     check('npx rvos --version', () => cliVersion(app));
     check('the example of the README', () => readmeExample(app));
     check('the native core loads', () => loadCore(app));
+    check('the set-up of TensorRT starts', () => startSetup(app));
     check('segments a clip', () => segmentClip(app));
   }
 }
@@ -108,6 +114,13 @@ function readmeExample(app) {
 function loadCore(app) {
   const code = "require('node-gyp-build')(require('node:path').join('node_modules', 'rvos'))";
   run(process.execPath, ['--input-type=commonjs', '-e', code], { cwd: app });
+}
+
+/** With an option that it does not know: it says so, which takes all of its modules. */
+function startSetup(app) {
+  const script = join(app, 'node_modules', 'rvos', 'scripts', 'setup-native.mjs');
+  const { status, stderr } = spawnSync(process.execPath, [script, '--frobnicate'], { encoding: 'utf8' });
+  if (status !== 2 || !stderr.startsWith('setup:native: ')) throw new Error(stderr);
 }
 
 function segmentClip(app) {

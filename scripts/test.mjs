@@ -1,12 +1,13 @@
 #!/usr/bin/env node
-// Sets up, then runs every check that needs no GPU: types, lint, the tests in test/, those of training/, the packed
-// package and the tidiness of the tree. The last line is "N passed, N failed"; a skipped test is a failed one.
+// Sets up, then runs every check that needs no GPU: types, lint, the native addons, the tests in test/, those of
+// training/, the packed package and the tidiness of the tree. The last line is "N passed, N failed"; a skipped test is a failed one.
 //
 //   node scripts/test.mjs [--yes]
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { checkKernels } from './check-kernels.mjs';
 import { changedFiles, checkTree } from './check-tree.mjs';
 import { exitWith, root, SetupError } from './run.mjs';
 import { setup } from './setup.mjs';
@@ -29,6 +30,7 @@ try {
 const parts = [
   ['types', types],
   ['lint', lint],
+  ['native', native],
   ['tests', vitest],
   ['training', training],
   ['documents', documents],
@@ -69,6 +71,20 @@ function types() {
 
 function lint() {
   return one(shown('@biomejs/biome/bin/biome', ['check', '--error-on-warnings', '.']));
+}
+
+/**
+ * The addons that the tests use: TensorRT-RTX, with the kit where it is not installed, and the simulated device; compiled
+ * against all sets of headers, the kernels for all GPUs.
+ */
+function native() {
+  const options = ['--kit', '--flavors', 'tensorrt-rtx,simulated', '--check-headers', ...(yes ? ['--yes'] : [])];
+  const run = spawnSync(process.execPath, [join(root, 'scripts', 'setup-native.mjs'), ...options], {
+    cwd: root,
+    stdio: ['ignore', 1, 1],
+  });
+  const { passed, failed } = checkKernels();
+  return run.status === 0 ? { passed: passed + 1, failed } : { passed, failed: failed + 1 };
 }
 
 function vitest() {
