@@ -5,10 +5,16 @@
 
 #include <napi.h>
 
+#include <memory>
+
 namespace rvos::tensorrt {
 
-/// JavaScript values that belong to one environment. Freed with it.
+class RuntimeState;
+
+/// What belongs to one environment. Freed with it.
 struct EnvironmentState {
+  /// Set by `registerRuntime`.
+  std::shared_ptr<RuntimeState> runtime;
   /// Constructors of the classes that `openTextEncoder` and `openPipeline` give objects of.
   Napi::FunctionReference textEncoder;
   Napi::FunctionReference pipeline;
