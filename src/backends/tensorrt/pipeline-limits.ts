@@ -9,6 +9,11 @@ export const defaultInFlight = 2;
 /** Videos that wait for their next window may keep the last one on the GPU, beside those whose windows are under way. */
 const idleStreams = 2;
 
+/** Batches under way, and videos that keep frames on the GPU, in a pipeline for so many windows in a batch. */
+export function lanes(windows: number, inFlight = defaultInFlight): Pick<PipelineLimits, 'inFlight' | 'streams'> {
+  return { inFlight, streams: inFlight * windows + idleStreams };
+}
+
 /** What a pipeline over these engines is laid out for. */
 export function pipelineLimits(
   model: Pick<ModelFolder, 'architecture' | 'windows'>,
@@ -26,8 +31,7 @@ export function pipelineLimits(
     shortFrames: forms.short,
     longFrames: forms.long,
     ...limits,
-    inFlight,
-    streams: inFlight * limits.windows + idleStreams,
+    ...lanes(limits.windows, inFlight),
     scratchBytes: {
       short: short.manifest.build.scratch_bytes ?? 0,
       long: long?.manifest.build.scratch_bytes ?? 0,
