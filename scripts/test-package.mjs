@@ -31,7 +31,8 @@ const needed = [
   /^THIRD_PARTY_LICENSES\.md$/,
   /^README\.md$/,
 ];
-const unwanted = /^(src|test|training|bench|examples|build|node_modules|native\/simulated|\.ci|\.kit)\/|\.(tsbuildinfo|pt|pth|tar|log)$/;
+const unwanted =
+  /^(src|test|training|bench|examples|build|node_modules|native\/simulated|\.ci|\.kit)\/|\.(tsbuildinfo|pt|pth|tar|log)$/;
 
 const folder = mkdtempSync(join(tmpdir(), 'rvos-package-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
