@@ -109,6 +109,18 @@ RVOS_HOST_DEVICE uint32_t swapBytes(uint32_t word) {
 #endif
 }
 
+/// The lowest bit becomes the highest.
+RVOS_HOST_DEVICE uint32_t reverseBits(uint32_t word) {
+#if defined(__CUDA_ARCH__)
+  return __brev(word);
+#else
+  word = ((word >> 1) & 0x55555555u) | ((word & 0x55555555u) << 1);
+  word = ((word >> 2) & 0x33333333u) | ((word & 0x33333333u) << 2);
+  word = ((word >> 4) & 0x0f0f0f0fu) | ((word & 0x0f0f0f0fu) << 4);
+  return swapBytes(word);
+#endif
+}
+
 RVOS_HOST_DEVICE bool isAligned(const void* pointer, size_t bytes) {
   return (reinterpret_cast<uintptr_t>(pointer) & (bytes - 1)) == 0;
 }

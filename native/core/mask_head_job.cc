@@ -40,20 +40,22 @@ MaskHeadTiling tilingOf(const MaskHeadShape& shape, const std::vector<MaskTap>& 
 }
 
 template <typename Feature>
-void walkColumn(const Strip<Feature>& strip, int column) {
+void walkColumns(const Strip<Feature>& strip, int piece) {
   std::vector<ColumnLane<Feature>> lanes;
-  for (int lane = 0; lane < kWarp; ++lane) lanes.emplace_back(strip, column, lane);
-  uint32_t word = 0;
-  for (int row = 0; row < strip.rows; ++row) {
-    if (!ColumnLane<Feature>::repeats(strip, row)) {
-      word = 0;
+  for (int lane = 0; lane < kWarp; ++lane) lanes.emplace_back(strip, piece, lane);
+  uint32_t words[kColumns] = {};
+  for (int row = lanes[0].firstRow; row < lanes[0].endRow; ++row) {
+    const MaskTap tap = strip.taps[row];
+    if (lanes[0].differs(tap)) {
+      for (uint32_t& word : words) word = 0;
       for (int lane = 0; lane < kWarp; ++lane) {
-        if (lanes[lane].decide(strip, row)) word |= 0x80000000u >> lane;
+        lanes[lane].hold(strip, tap);
+        for (int i = 0; i < kColumns; ++i) words[i] |= static_cast<uint32_t>(lanes[lane].foreground(i)) << lane;
       }
     }
-    lanes[row].word = word;
+    for (auto& lane : lanes) lane.keep(row, words);
   }
-  for (int lane = 0; lane < strip.rows; ++lane) strip.columns[column * kColumnWords + lane] = lanes[lane].word;
+  for (const auto& lane : lanes) lane.store(strip);
 }
 
 template <typename Feature, int K>
@@ -63,7 +65,8 @@ void runStrip(const Strip<Feature>& strip) {
     return;
   }
   for (int thread = 0; thread < kThreads; ++thread) strip.template makeLogits<K>(thread);
-  for (int column = 0; column < wordColumns(strip.job.shape.width); ++column) walkColumn(strip, column);
+  const int pieces = ColumnLane<Feature>::pieces(strip.job.shape.width);
+  for (int piece = 0; piece < pieces; ++piece) walkColumns(strip, piece);
   for (int thread = 0; thread < kThreads; ++thread) strip.writeWords(thread);
 }
 

@@ -3,9 +3,9 @@
 // A block makes a strip of 32 original rows of one mask. However wide the mask, 32 rows are whole 32-bit words, so that no
 // two strips share one. In the strip
 //   logits   of the feature rows it looks at are made in shared memory, four neighbouring cells a thread,
-//   columns  are walked down by warps: a lane is a column of pixels, keeps the logits of the two feature rows around it,
-//            stretched to the original width, and tells for each row whether its pixel is foreground; 32 lanes' answers are
-//            one word of a row that starts at a word,
+//   columns  are walked down by warps: a lane has four columns of pixels, keeps the logits of the two feature rows around
+//            it, stretched to the original width, and tells for each row whether its pixels are foreground; 32 lanes'
+//            answers are one word of a row that starts at a word,
 //   words    of the mask, whose rows start anywhere, are put together from those and written one after another.
 // The block waits for all its threads between the phases. Original rows that show the same row of the resized image have
 // the same pixels, which are decided once. Where a strip's logits do not fit (very wide masks), each thread makes the 32
@@ -26,6 +26,8 @@ constexpr int kThreads = 256;
 constexpr int kWarp = 32;
 constexpr int kWarps = kThreads / kWarp;
 constexpr int kCells = 4;
+constexpr int kColumns = 4;
+constexpr int kHalfRows = kStripRows / 2;
 constexpr int kColumnWords = kStripRows + 1;
 
 RVOS_HOST_DEVICE int wordColumns(int width) { return (width + kWarp - 1) / kWarp; }
@@ -183,48 +185,86 @@ struct Strip {
   }
 };
 
-/// A lane on its way down a column of pixels.
+/// A lane on its way down the pixels of kColumns columns that are 32 apart, through half of the strip's rows: what is the
+/// same for all pixels of a row is done once for them.
 template <typename Feature>
 struct ColumnLane {
-  bool inside;
-  int left, right;
-  float leftWeight, rightWeight;
-  /// The feature rows held, `held` and the one after it, stretched to this column.
+  int lane, firstColumn, firstRow, endRow;
+  int left[kColumns], right[kColumns];
+  float rightWeight[kColumns];
+  /// Neighbours and weight of the last row decided, and the feature rows `held` and the one after it, stretched.
   int held = -1;
-  float lower = 0.0f, upper = 0.0f;
-  bool foreground = false;
-  /// Of row number `lane`, once all rows have been decided.
-  uint32_t word = 0;
+  float heldWeight = 0.0f;
+  float lower[kColumns] = {}, upper[kColumns] = {};
+  /// Words of row `firstRow + lane`, first pixel in the lowest bit, once all rows have been decided.
+  uint32_t words[kColumns] = {};
 
-  RVOS_HOST_DEVICE ColumnLane(const Strip<Feature>& strip, int column, int lane)
-      : inside(column * kWarp + lane < strip.job.shape.width) {
-    const int x = column * kWarp + lane;
-    const MaskTap tap = strip.columnTap(inside ? x : strip.job.shape.width - 1);
-    left = tap.lower;
-    right = left + 1 < strip.job.shape.featureWidth ? left + 1 : left;
-    rightWeight = tap.upperWeight;
-    leftWeight = 1.0f - rightWeight;
-  }
+  /// How many pieces of work a strip is, for one warp each.
+  RVOS_HOST_DEVICE static int pieces(int width) { return 2 * ((wordColumns(width) + kColumns - 1) / kColumns); }
 
-  RVOS_HOST_DEVICE float stretched(const Strip<Feature>& strip, int featureRow) const {
-    const float* row = strip.logits + (featureRow - strip.featureBegin) * strip.job.shape.featureWidth;
-    return Interpolate()(row[left], leftWeight, row[right], rightWeight);
-  }
-
-  /// Whether the row shows the same row of the resized image as the one before it: same for all lanes.
-  RVOS_HOST_DEVICE static bool repeats(const Strip<Feature>& strip, int row) {
-    return row > 0 && strip.taps[row].lower == strip.taps[row - 1].lower &&
-           strip.taps[row].upperWeight == strip.taps[row - 1].upperWeight;
-  }
-
-  RVOS_HOST_DEVICE bool decide(const Strip<Feature>& strip, int row) {
-    const MaskTap tap = strip.taps[row];
-    if (tap.lower != held) {
-      lower = held >= 0 && tap.lower == held + 1 ? upper : stretched(strip, tap.lower);
-      upper = stretched(strip, tap.lower + 1 < strip.job.shape.featureHeight ? tap.lower + 1 : tap.lower);
-      held = tap.lower;
+  RVOS_HOST_DEVICE ColumnLane(const Strip<Feature>& strip, int piece, int lane)
+      : lane(lane), firstColumn(piece / 2 * kColumns), firstRow(piece % 2 * kHalfRows),
+        endRow(firstRow + kHalfRows < strip.rows ? firstRow + kHalfRows : strip.rows) {
+    RVOS_UNROLL
+    for (int i = 0; i < kColumns; ++i) {
+      const int x = (firstColumn + i) * kWarp + lane;
+      const MaskTap tap = strip.columnTap(x < strip.job.shape.width ? x : strip.job.shape.width - 1);
+      left[i] = tap.lower;
+      right[i] = tap.lower + 1 < strip.job.shape.featureWidth ? tap.lower + 1 : tap.lower;
+      rightWeight[i] = tap.upperWeight;
     }
-    return inside && Foreground()(Interpolate()(lower, 1.0f - tap.upperWeight, upper, tap.upperWeight));
+  }
+
+  /// Whether a row has other neighbours, or other weights, than the row before: the same for all lanes.
+  RVOS_HOST_DEVICE bool differs(const MaskTap& row) const {
+    return row.lower != held || row.upperWeight != heldWeight;
+  }
+
+  /// Goes to a row that differs.
+  RVOS_HOST_DEVICE void hold(const Strip<Feature>& strip, const MaskTap& row) {
+    if (row.lower != held) {
+      const bool next = held >= 0 && row.lower == held + 1;
+      const int below = row.lower + 1 < strip.job.shape.featureHeight ? row.lower + 1 : row.lower;
+      RVOS_UNROLL
+      for (int i = 0; i < kColumns; ++i) {
+        lower[i] = next ? upper[i] : stretched(strip, row.lower, i);
+        upper[i] = stretched(strip, below, i);
+      }
+      held = row.lower;
+    }
+    heldWeight = row.upperWeight;
+  }
+
+  /// Of the row held, in column i; anything where there is no such column.
+  RVOS_HOST_DEVICE bool foreground(int i) const {
+    return Foreground()(Interpolate()(lower[i], 1.0f - heldWeight, upper[i], heldWeight));
+  }
+
+  /// Keeps the row's words if it is this lane's.
+  RVOS_HOST_DEVICE void keep(int row, const uint32_t (&word)[kColumns]) {
+    RVOS_UNROLL
+    for (int i = 0; i < kColumns; ++i) {
+      if (row == firstRow + lane) words[i] = word[i];
+    }
+  }
+
+  RVOS_HOST_DEVICE void store(const Strip<Feature>& strip) const {
+    if (firstRow + lane >= endRow) return;
+    RVOS_UNROLL
+    for (int i = 0; i < kColumns; ++i) {
+      const int column = firstColumn + i;
+      const int pixels = strip.job.shape.width - column * kWarp;
+      if (pixels > 0) {
+        const uint32_t inside = pixels < kWarp ? ~(0xffffffffu >> pixels) : 0xffffffffu;
+        strip.columns[column * kColumnWords + firstRow + lane] = reverseBits(words[i]) & inside;
+      }
+    }
+  }
+
+ private:
+  RVOS_HOST_DEVICE float stretched(const Strip<Feature>& strip, int featureRow, int i) const {
+    const float* row = strip.logits + (featureRow - strip.featureBegin) * strip.job.shape.featureWidth;
+    return Interpolate()(row[left[i]], 1.0f - rightWeight[i], row[right[i]], rightWeight[i]);
   }
 };
 

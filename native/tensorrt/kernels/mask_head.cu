@@ -19,17 +19,21 @@ namespace {
 
 using namespace mask_head;
 
-/// Rows of `column` of the strip, one warp.
+/// One warp's piece of the strip.
 template <typename Feature>
-__device__ __forceinline__ void walkColumn(const Strip<Feature>& strip, int column, int lane) {
-  ColumnLane<Feature> mine(strip, column, lane);
-  uint32_t word = 0;
-  for (int row = 0; row < strip.rows; ++row) {
+__device__ __forceinline__ void walkColumns(const Strip<Feature>& strip, int piece, int lane) {
+  ColumnLane<Feature> mine(strip, piece, lane);
+  uint32_t words[kColumns] = {};
+  for (int row = mine.firstRow; row < mine.endRow; ++row) {
     const MaskTap tap = strip.taps[row];
-    if (mine.differs(tap)) word = __brev(__ballot_sync(0xffffffffu, mine.decide(strip, tap)));
-    if (row == lane) mine.word = word;
+    if (mine.differs(tap)) {
+      mine.hold(strip, tap);
+      RVOS_UNROLL
+      for (int i = 0; i < kColumns; ++i) words[i] = __ballot_sync(0xffffffffu, mine.foreground(i));
+    }
+    mine.keep(row, words);
   }
-  if (lane < strip.rows) strip.columns[column * kColumnWords + lane] = mine.word;
+  mine.store(strip);
 }
 
 template <typename Feature, int K>
@@ -42,9 +46,8 @@ __global__ void __launch_bounds__(kThreads, 4) maskHeadKernel(const __grid_const
   if (strip.rows <= 0) return;
   strip.template makeLogits<K>(thread);
   __syncthreads();
-  for (int column = thread / kWarp; column < wordColumns(job.shape.width); column += kWarps) {
-    walkColumn(strip, column, thread % kWarp);
-  }
+  const int pieces = ColumnLane<Feature>::pieces(job.shape.width);
+  for (int piece = thread / kWarp; piece < pieces; piece += kWarps) walkColumns(strip, piece, thread % kWarp);
   __syncthreads();
   strip.writeWords(thread);
 }
