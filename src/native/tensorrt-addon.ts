@@ -52,6 +52,28 @@ export interface TensorRtAddon {
   openPipeline(options: PipelineOptions): Promise<NativePipeline>;
   /** Memory a pipeline takes, worked out from limits alone: needs no GPU. */
   planMemory(options: PipelineLimits & { readonly source?: SourceSize }): MemoryPlan;
+  /** For benchmarks: bytes a second of copies of `bytes` bytes, the median of `runs`. */
+  measureCopies(options: {
+    readonly device: number;
+    readonly bytes: number;
+    readonly runs: number;
+  }): Promise<CopyRates>;
+  /** For benchmarks: milliseconds of each run of an engine of any graph whose tensors are float16 or float32. */
+  measureEngine(options: {
+    readonly device: number;
+    readonly engine: string;
+    readonly inputs: Readonly<Record<string, readonly number[]>>;
+    readonly outputs: Readonly<Record<string, readonly number[]>>;
+    readonly runs: number;
+  }): Promise<Float64Array>;
+}
+
+/** Bytes a second. */
+export interface CopyRates {
+  /** Bytes read and bytes written, both counted. */
+  readonly onDevice: number;
+  readonly toDevice: number;
+  readonly toHost: number;
 }
 
 export interface NativeDevice {

@@ -53,7 +53,7 @@ export async function tryTensorRt(choice: TensorRtChoice): Promise<OpenedTensorR
   }
 }
 
-interface Usable {
+export interface Usable {
   readonly probe: FlavorProbe & { readonly usable: true };
   readonly device: NativeDevice;
 }
@@ -80,7 +80,7 @@ async function open(choice: TensorRtChoice, { probe, device }: Usable, orElse?: 
 }
 
 /** The flavour and GPU to use. Throws the `RvosError` that says why there is none. */
-function requireUsable(probes: readonly FlavorProbe[]): Usable {
+export function requireUsable(probes: readonly FlavorProbe[]): Usable {
   const flavor = preferredFlavor(probes);
   const probe = probes.find((candidate) => candidate.flavor === flavor);
   if (!probe?.usable) throw new Error(`${flavor} was preferred, but is not usable`);
