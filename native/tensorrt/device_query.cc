@@ -1,7 +1,7 @@
 // See device_query.h.
 #include "device_query.h"
 
-#include <cuda_runtime_api.h>
+#include <cuda_runtime.h>
 
 #include "failure.h"
 

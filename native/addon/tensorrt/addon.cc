@@ -3,11 +3,12 @@
 
 #include <dlfcn.h>
 
-#if !RVOS_SIMULATED
-#include <cuda_runtime_api.h>
+#include <cuda_runtime.h>
 
-#include "../../tensorrt/compat.h"
 #include "../../tensorrt/device_query.h"
+
+#if !RVOS_SIMULATED
+#include "../../tensorrt/compat.h"
 #endif
 
 namespace rvos::tensorrt {
@@ -29,12 +30,11 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
 #if RVOS_SIMULATED
   exports.Set("flavor", "simulated");
   exports.Set("headerVersion", RVOS_VERSION);
-  exports.Set("cudaVersion", "0.0");
 #else
   exports.Set("flavor", compat::kFlavor);
   exports.Set("headerVersion", compat::headerVersion());
-  exports.Set("cudaVersion", cudaVersionName(CUDART_VERSION));
 #endif
+  exports.Set("cudaVersion", cudaVersionName(CUDART_VERSION));
   registerDevices(env, exports);
   registerBuilder(env, exports);
   registerRuntime(env, exports);

@@ -13,16 +13,16 @@ class RuntimeState;
 
 /// What belongs to one environment. Freed with it.
 struct EnvironmentState {
-  /// Set by `registerRuntime`.
-  std::shared_ptr<RuntimeState> runtime;
   /// Constructors of the classes that `openTextEncoder` and `openPipeline` give objects of.
   Napi::FunctionReference textEncoder;
   Napi::FunctionReference pipeline;
+  /// What open text encoders and pipelines share (runtime_state.h).
+  std::shared_ptr<RuntimeState> runtime;
 };
 
 EnvironmentState& environmentState(Napi::Env env);
 
-// The simulated flavour has no TensorRT: native/simulated defines the first two for it.
+// The simulated flavour has no TensorRT: native/simulated defines the first one for it.
 
 /// Exports load, aheadOfTimeTargets, buildEngine and inspectEngine.
 void registerBuilder(Napi::Env env, Napi::Object exports);
