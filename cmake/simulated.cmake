@@ -6,12 +6,10 @@ endif()
 message(STATUS "simulated: builds simulated/rvos_tensorrt.node, for tests")
 
 find_package(Threads REQUIRED)
-# It has devices of its own.
-set(RVOS_SIMULATED_COMMON ${RVOS_COMMON_SOURCES})
-list(REMOVE_ITEM RVOS_SIMULATED_COMMON
-     "${RVOS_NATIVE}/tensorrt/device_query.cc" "${RVOS_NATIVE}/addon/tensorrt/devices.cc"
-     "${RVOS_NATIVE}/addon/tensorrt/addon.cc")
-rvos_add_node_addon(rvos_simulated ${RVOS_SIMULATED_SOURCES} ${RVOS_SIMULATED_COMMON} native/addon/tensorrt/addon.cc)
+# addon.cc leaves TensorRT's headers out by itself.
+list(APPEND RVOS_SIMULATED_SOURCES ${RVOS_COMMON_SOURCES} native/addon/tensorrt/addon.cc)
+list(REMOVE_DUPLICATES RVOS_SIMULATED_SOURCES)
+rvos_add_node_addon(rvos_simulated ${RVOS_SIMULATED_SOURCES})
 # Its headers come first: they have the names of CUDA's.
 target_include_directories(rvos_simulated PRIVATE
   "${RVOS_NATIVE}/simulated" "${RVOS_NATIVE}/simulated/include" "${RVOS_NATIVE}" "${RVOS_NATIVE}/core"
