@@ -1,0 +1,187 @@
+// The builder part of the addon's contract without TensorRT: `buildEngine` puts the ONNX graph into the file that stands
+// for an engine, in a few steps that report progress and can be cancelled.
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "../../addon/tensorrt/addon.h"
+#include "../../addon/tensorrt/errors.h"
+#include "../../addon/tensorrt/fields.h"
+#include "../../addon/tensorrt/runtime_state.h"
+#include "../engine_file.h"
+
+namespace rvos::simulated {
+
+namespace {
+
+using tensorrt::Failure;
+using tensorrt::Fields;
+using tensorrt::RuntimeState;
+namespace code = tensorrt::code;
+
+constexpr int kSteps = 4;
+constexpr auto kStepTime = std::chrono::milliseconds(3);
+
+Napi::Array tensorsToJs(Napi::Env env, const std::vector<GraphTensor>& tensors) {
+  Napi::Array list = Napi::Array::New(env, tensors.size());
+  for (uint32_t i = 0; i < tensors.size(); ++i) {
+    const GraphTensor& tensor = tensors[i];
+    Napi::Array shape = Napi::Array::New(env, tensor.shape.size());
+    for (uint32_t k = 0; k < tensor.shape.size(); ++k) shape.Set(k, static_cast<double>(tensor.shape[k]));
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", tensor.name);
+    entry.Set("mode", tensor.input ? "input" : "output");
+    entry.Set("dtype", tensor.dtype);
+    entry.Set("shape", shape);
+    list.Set(i, entry);
+  }
+  return list;
+}
+
+Napi::Value json(Napi::Env env, const char* function, const Napi::Value& value) {
+  const Napi::Object object = env.Global().Get("JSON").As<Napi::Object>();
+  return object.Get(function).As<Napi::Function>().Call(object, {value});
+}
+
+struct Build {
+  std::string graph;
+  std::string output;
+  std::string profiles;
+};
+
+/// Names in profiles must be inputs of the graph.
+void checkProfiles(const Napi::Value& profiles, const std::vector<GraphTensor>& tensors) {
+  if (!profiles.IsArray()) throw Failure(code::kBadProfile, "profiles must be an array");
+  const Napi::Array list = profiles.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Napi::Array names = Napi::Value(list.Get(i)).As<Napi::Object>().GetPropertyNames();
+    for (uint32_t k = 0; k < names.Length(); ++k) {
+      const std::string name = Napi::Value(names.Get(k)).As<Napi::String>();
+      bool known = false;
+      for (const GraphTensor& tensor : tensors) known = known || (tensor.input && tensor.name == name);
+      if (!known) throw Failure(code::kBadProfile, "the graph has no input " + name);
+    }
+  }
+}
+
+EngineFile build(const Build& build, const std::atomic<bool>& cancelled, const std::function<void(int)>& report) {
+  const auto started = std::chrono::steady_clock::now();
+  EngineFile engine;
+  engine.graph = readWholeFile(build.graph, code::kBadGraph);
+  engine.tensors = readSignature(engine.graph);
+  const size_t slash = build.graph.rfind('/');
+  engine.folder = slash == std::string::npos ? "." : build.graph.substr(0, slash);
+  engine.profiles = build.profiles;
+  for (int step = 1; step <= kSteps; ++step) {
+    report(step);
+    std::this_thread::sleep_until(started + step * kStepTime);
+    if (cancelled) throw Failure(code::kCancelled, "the build was cancelled");
+  }
+  std::ofstream file(build.output, std::ios::binary);
+  file << writeEngine(engine);
+  file.close();
+  if (!file) {
+    std::remove(build.output.c_str());
+    throw Failure(code::kNotWritable, "cannot write " + build.output);
+  }
+  return engine;
+}
+
+Napi::Value buildEngine(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return tensorrt::guarded(env, [&]() -> Napi::Value {
+    const Fields fields(info[0], "buildEngine");
+    Build wanted{fields.text("graph"), fields.text("output"), ""};
+    wanted.profiles = json(env, "stringify", fields.value("profiles")).As<Napi::String>();
+    const auto cancelled = std::make_shared<std::atomic<bool>>(false);
+    RuntimeState& state = *tensorrt::environmentState(env).runtime;
+    Napi::Object kept = Napi::Object::New(env);
+    kept.Set("build", info[0]);
+    const RuntimeState::Pending pending = state.begin(env, kept);
+    const auto report = [&state, id = pending.id](int step) {
+      state.tell(id, [step](Napi::Env env, Napi::Object kept) {
+        const Napi::Value listener = Napi::Value(kept.Get("build")).As<Napi::Object>().Get("onProgress");
+        if (!listener.IsFunction()) return;
+        Napi::Object progress = Napi::Object::New(env);
+        progress.Set("phase", "simulated build");
+        progress.Set("step", step);
+        progress.Set("steps", kSteps);
+        progress.Set("parents", Napi::Array::New(env));
+        listener.As<Napi::Function>().Call({progress});
+      });
+    };
+    state.inBackground(pending.id, [wanted, cancelled, report]() -> RuntimeState::Result {
+      const auto started = std::chrono::steady_clock::now();
+      const EngineFile engine = build(wanted, *cancelled, report);
+      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
+      const size_t bytes = writeEngine(engine).size();
+      return [tensors = engine.tensors, seconds, bytes, output = wanted.output](Napi::Env env, Napi::Object kept) -> Napi::Value {
+        const Napi::Value profiles = Napi::Value(kept.Get("build")).As<Napi::Object>().Get("profiles");
+        try {
+          checkProfiles(profiles, tensors);
+        } catch (const Failure& failure) {
+          std::remove(output.c_str());
+          throw tensorrt::toError(env, failure);
+        }
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("seconds", seconds.count());
+        result.Set("engineBytes", static_cast<double>(bytes));
+        result.Set("scratchBytes", static_cast<double>(kScratchBytes));
+        result.Set("peakHostBytes", 0);
+        result.Set("tensors", tensorsToJs(env, tensors));
+        result.Set("warnings", Napi::Array::New(env));
+        return result;
+      };
+    });
+    Napi::Object task = Napi::Object::New(env);
+    task.Set("done", pending.promise);
+    task.Set("cancel", Napi::Function::New(env, [cancelled](const Napi::CallbackInfo&) { *cancelled = true; }));
+    return task;
+  });
+}
+
+Napi::Value inspectEngine(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  try {
+    const EngineFile engine = readEngine(info[0].ToString());
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("tensors", tensorsToJs(env, engine.tensors));
+    result.Set("profiles", json(env, "parse", Napi::String::New(env, engine.profiles)));
+    result.Set("scratchBytes", static_cast<double>(kScratchBytes));
+    result.Set("layers", Napi::Array::New(env));
+    deferred.Resolve(result);
+  } catch (const Failure& failure) {
+    deferred.Reject(tensorrt::toError(env, failure).Value());
+  }
+  return deferred.Promise();
+}
+
+}  // namespace
+
+}  // namespace rvos::simulated
+
+namespace rvos::tensorrt {
+
+void registerBuilder(Napi::Env env, Napi::Object exports) {
+  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+    exports.Set(name, Napi::Function::New(env, function, name));
+  };
+  add("load", [](const Napi::CallbackInfo& info) -> Napi::Value {
+    Napi::Object result = Napi::Object::New(info.Env());
+    result.Set("libraryVersion", RVOS_VERSION);
+    return result;
+  });
+  add("aheadOfTimeTargets", [](const Napi::CallbackInfo& info) -> Napi::Value { return Napi::Array::New(info.Env()); });
+  add("buildEngine", simulated::buildEngine);
+  add("inspectEngine", simulated::inspectEngine);
+}
+
+}  // namespace rvos::tensorrt

@@ -1,0 +1,75 @@
+// See engine_file.h.
+#include "engine_file.h"
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "../tensorrt/failure.h"
+
+namespace rvos::simulated {
+
+namespace {
+
+using tensorrt::Failure;
+constexpr const char* kMagic = "rvos simulated engine 1";
+
+}  // namespace
+
+std::string readWholeFile(const std::string& path, const char* code) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file.is_open()) throw Failure(code, "cannot read " + path);
+  std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (file.bad()) throw Failure(code, "cannot read " + path);
+  return bytes;
+}
+
+std::string writeEngine(const EngineFile& engine) {
+  std::ostringstream text;
+  text << kMagic << "\nfolder " << engine.folder << "\nprofiles " << engine.profiles << '\n';
+  for (const GraphTensor& tensor : engine.tensors) {
+    text << "tensor " << (tensor.input ? "input" : "output") << ' ' << tensor.dtype << ' ' << tensor.name;
+    for (const int64_t extent : tensor.shape) text << ' ' << extent;
+    text << '\n';
+  }
+  text << "graph " << engine.graph.size() << '\n' << engine.graph;
+  return text.str();
+}
+
+EngineFile readEngine(const std::string& path) {
+  const std::string bytes = readWholeFile(path, tensorrt::code::kBadEngine);
+  const auto damaged = [&] { return Failure(tensorrt::code::kBadEngine, path + " is damaged or no engine"); };
+  std::istringstream text(bytes);
+  std::string line;
+  if (!std::getline(text, line) || line != kMagic) throw damaged();
+  EngineFile engine;
+  while (std::getline(text, line)) {
+    std::istringstream words(line);
+    std::string key;
+    words >> key >> std::ws;
+    if (key == "folder") {
+      std::getline(words, engine.folder);
+    } else if (key == "profiles") {
+      std::getline(words, engine.profiles);
+    } else if (key == "tensor") {
+      GraphTensor tensor;
+      std::string mode;
+      words >> mode >> tensor.dtype >> tensor.name;
+      tensor.input = mode == "input";
+      for (int64_t extent; words >> extent;) tensor.shape.push_back(extent);
+      engine.tensors.push_back(tensor);
+    } else if (key == "graph") {
+      size_t size = 0;
+      words >> size;
+      const auto at = static_cast<size_t>(text.tellg());
+      if (bytes.size() - at != size) throw damaged();
+      engine.graph = bytes.substr(at);
+      return engine;
+    } else {
+      throw damaged();
+    }
+  }
+  throw damaged();
+}
+
+}  // namespace rvos::simulated

@@ -1,0 +1,34 @@
+// "Engines" of the simulated device: a few lines of text, then the ONNX graph itself:
+//
+//   rvos simulated engine 1
+//   folder <folder of the graph, where its weights lie>
+//   profiles <JSON of the profiles>
+//   tensor <input or output> <type> <name> <extents, −1 for those of the profile>
+//   graph <bytes>
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "onnx_signature.h"
+
+namespace rvos::simulated {
+
+/// What every stage takes for activations.
+inline constexpr size_t kScratchBytes = 1 << 16;
+
+struct EngineFile {
+  std::string folder;
+  std::string profiles;
+  std::vector<GraphTensor> tensors;
+  std::string graph;
+};
+
+std::string writeEngine(const EngineFile& engine);
+/// Throws Failure BAD_ENGINE.
+EngineFile readEngine(const std::string& path);
+
+/// Throws a Failure of this code.
+std::string readWholeFile(const std::string& path, const char* code);
+
+}  // namespace rvos::simulated
