@@ -36,6 +36,9 @@ export class Operators extends GraphBuilder {
   mul(a: Value, b: Value): Value {
     return this.binary('Mul', a, b);
   }
+  div(a: Value, b: Value): Value {
+    return this.binary('Div', a, b);
+  }
   min(a: Value, b: Value): Value {
     return this.binary('Min', a, b);
   }
@@ -87,6 +90,28 @@ export class Operators extends GraphBuilder {
     const back = this.reshape(y, [typeof n === 'number' ? n : -1, c!, h!, w!], x.shape);
     const perChannel = (part: string) => this.reshape(this.weight(`${name}.${part}`, 'float'), [c!, 1, 1]);
     return this.cast(this.add(this.mul(back, perChannel('weight')), perChannel('bias')), x.type);
+  }
+
+  /**
+   * The same from primitives, for TensorRT: mean and variance of a group become a scale and a shift of each channel, so
+   * that what lies between two kernels is x itself and a few numbers, and whatever follows reads x.
+   */
+  groupNormAsAffine(x: Value, name: string, groups = 8): Value {
+    const [n, c, h, w] = x.shape as readonly [Dim, number, number, number];
+    const size = (c / groups) * h * w;
+    const grouped = this.cast(this.reshape(x, [-1, groups, size], [n, groups, size]), 'float');
+    const axis = this.constant('int64', [2]);
+    const mean = (y: Value) => this.node('ReduceMean', [y, axis], 'float', [n, groups, 1], { keepdims: 1 });
+    const centre = mean(grouped);
+    const centred = this.sub(grouped, centre);
+    const variance = mean(this.mul(centred, centred));
+    const deviation = this.node('Sqrt', [this.add(variance, this.scalar(1e-5, 'float'))], 'float', variance.shape);
+    const parameter = (part: string) => this.reshape(this.weight(`${name}.${part}`, 'float'), [groups, c / groups]);
+    const scale = this.div(parameter('weight'), deviation);
+    const shift = this.sub(parameter('bias'), this.mul(centre, scale));
+    const perChannel = (y: Value) => this.reshape(y, [-1, c, 1, 1], [n, c, 1, 1]);
+    const y = this.add(this.mul(this.cast(x, 'float'), perChannel(scale)), perChannel(shift));
+    return this.cast(y, x.type);
   }
 
   softmax(x: Value, axis = -1): Value {

@@ -69,18 +69,15 @@ export class FrameNetwork {
     const [h, w] = this.sizes[2]!;
     const [level0, level1, level2] = levels.map((level) => g.cast(level, g.computeType));
     // What does not depend on the sentence comes before frames are repeated for each sentence.
-    const video = g.conv(level2!, 'vid_embed_proj', 0);
-    const tokens = g.transpose(g.reshape(video, [0, d, h * w], [video.shape[0]!, d, h * w]), [0, 2, 1]);
-
-    let x = g.concat([pick(tokens), shared.text], 1);
+    let x = g.concat([pick(this.videoTokens(g, level2!)), shared.text], 1);
     for (let i = 0; i < this.config.num_encoder_layers; i++) x = this.encoderLayer(g, x, shared, i);
     const memory = x;
 
     const videoMemory = { ...g.slice(memory, 1, 0, h * w), shape: [n, h * w, d] };
     const map = g.reshape(g.transpose(videoMemory, [0, 2, 1]), [0, d, h, w], [n, d, h, w]);
-    const adapted1 = pick(g.conv(level1!, 'spatial_decoder.adapter1', 0));
-    const adapted0 = pick(g.conv(level0!, 'spatial_decoder.adapter2', 0));
-    const features = spatialDecoder(g, map, adapted1, adapted0);
+    const adapted1 = this.adapted(g, level1!, 'spatial_decoder.adapter1', pick);
+    const adapted0 = this.adapted(g, level0!, 'spatial_decoder.adapter2', pick);
+    const features = spatialDecoder(g, this.options.target, map, adapted1, adapted0);
 
     const queries = this.decode(g, memory, shared, n);
     const hidden = g.relu(g.linear(queries, 'instance_kernels_head.layers.0'));
@@ -93,6 +90,23 @@ export class FrameNetwork {
       [n, this.config.num_queries],
     );
     return { kernels: g.cast(kernels, 'float'), referred, features };
+  }
+
+  /** level2 [m, C, h, w] → tokens [m, h·w, D] */
+  private videoTokens(g: Operators, x: Value): Value {
+    if (this.options.target === 'tensorrt') return pixelProduct(g, x, 'vid_embed_proj');
+    const video = g.conv(x, 'vid_embed_proj', 0);
+    const [m, d, h, w] = video.shape as readonly [string, number, number, number];
+    return g.transpose(g.reshape(video, [0, d, h * w], [m, d, h * w]), [0, 2, 1]);
+  }
+
+  /** Level [m, c, h, w] through an adapter of the spatial decoder, for each sentence: [n, d, h, w]. */
+  private adapted(g: Operators, x: Value, name: string, pick: (x: Value) => Value): Value {
+    if (this.options.target === 'onnxruntime') return pick(g.conv(x, name, 0));
+    const [, , h, w] = x.shape as readonly [string, number, number, number];
+    const y = pick(pixelProduct(g, x, name));
+    const [n, , d] = y.shape as readonly [string, number, number];
+    return g.transpose(g.reshape(y, [-1, h, w, d], [n, h, w, d]), [0, 3, 1, 2]);
   }
 
   /** Post-norm layer (model-spec §4): the position is added to queries and keys, never to values. */
@@ -131,4 +145,16 @@ export class FrameNetwork {
   private feedForward(g: Operators, x: Value, name: string): Value {
     return g.linear(g.relu(g.linear(x, `${name}.linear1`)), `${name}.linear2`);
   }
+}
+
+/**
+ * 1×1 convolution of x [m, c, h, w] as a product, [m, h·w, d]. The transpose before it becomes a way of reading x; a
+ * convolution would be given copies of its input and output in other layouts.
+ */
+function pixelProduct(g: Operators, x: Value, name: string): Value {
+  const [m, c, h, w] = x.shape as readonly [string, number, number, number];
+  const kernel = g.weight(`${name}.weight`);
+  const d = kernel.shape[0] as number;
+  const pixels = g.transpose(g.reshape(x, [-1, c, h * w], [m, c, h * w]), [0, 2, 1]);
+  return g.product(pixels, g.transpose(g.reshape(kernel, [d, c]), [1, 0]), g.weight(`${name}.bias`));
 }

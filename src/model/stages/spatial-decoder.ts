@@ -1,5 +1,6 @@
 import type { Value } from '../onnx/graph-builder.js';
 import type { Operators } from '../onnx/operators.js';
+import type { Target } from './stage-options.js';
 
 const round = Math.fround;
 
@@ -30,9 +31,11 @@ export function upsampleNearest(g: Operators, x: Value, height: number, width: n
  * FPN (model-spec §6): memory [n, D, h2, w2] with the adapted levels 1 [n, D/2, h1, w1] and 0 [n, D/4, h0, w0]
  * → mask features [n, K, h0, w0].
  */
-export function spatialDecoder(g: Operators, memory: Value, adapted1: Value, adapted0: Value): Value {
+export function spatialDecoder(g: Operators, target: Target, memory: Value, adapted1: Value, adapted0: Value): Value {
   const root = 'spatial_decoder';
-  const layer = (x: Value, i: number) => g.relu(g.groupNorm(g.conv(x, `${root}.lay${i}`, 1), `${root}.gn${i}`));
+  const norm = (x: Value, name: string) =>
+    target === 'tensorrt' ? g.groupNormAsAffine(x, name) : g.groupNorm(x, name);
+  const layer = (x: Value, i: number) => g.relu(norm(g.conv(x, `${root}.lay${i}`, 1), `${root}.gn${i}`));
   const up = (x: Value, skip: Value) =>
     g.add(upsampleNearest(g, x, skip.shape[2] as number, skip.shape[3] as number), skip);
   let x = layer(layer(memory, 1), 2);

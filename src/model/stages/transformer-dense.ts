@@ -22,7 +22,7 @@ export function denseTransformerGraph(options: StageOptions, size: FrameSize): U
   const network = new FrameNetwork(options, sizes, { text, attentionMask });
   const outputs = allFrames(g, network, levels, windowIndex, frames);
   const one = g.constant('int64', [1]);
-  const count = g.cast(g.reshape(frames, [], []), 'int32');
+  const count = g.cast(g.gather(frames, g.constant('int64', [0], []), 0), 'int32');
   const times = g.node('Range', [g.scalar(0, 'int32'), count, g.scalar(1, 'int32')], 'int32', ['T']);
   outputReferred(
     g,
