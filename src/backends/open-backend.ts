@@ -62,9 +62,3 @@ export async function chooseBackend(choice: BackendChoice, options: BackendOptio
 export async function openBackend(choice: BackendChoice, options: BackendOptions): Promise<Backend> {
   return (await chooseBackend(choice, options)).backend;
 }
-
-/** Throws `RvosError` BACKEND_UNAVAILABLE for `tensorrt`: single stages run on ONNX Runtime. */
-export function requireOnnxRuntime(choice: BackendChoice): void {
-  if (choice !== 'tensorrt') return;
-  throw new RvosError('BACKEND_UNAVAILABLE', 'single stages do not run on TensorRT', 'Use --backend onnxruntime.');
-}

@@ -1,12 +1,14 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
-import { backendChoices, requireOnnxRuntime } from '../backends/open-backend.js';
+import { backendChoices } from '../backends/open-backend.js';
 import { defaultThreads } from '../backends/session-options.js';
 import { RvosError } from '../errors.js';
 import { openModelFolder } from '../model/model-folder.js';
 import type { Size } from '../preprocess/size-rule.js';
-import { type Outputs, runBackbone, runTextEncoder, runTransformer } from '../stage/network-stages.js';
+import type { Outputs } from '../stage/network-inputs.js';
+import { onnxRuntimeStages } from '../stage/network-stages.js';
 import { runMaskHead, runPreprocess } from '../stage/pixel-stages.js';
 import { StageInputs } from '../stage/stage-inputs.js';
+import { openStageEngines, tensorRtStages } from '../stage/tensorrt-stages.js';
 import { readSafetensors, writeSafetensors } from '../tensors/safetensors.js';
 import { sizeOption } from './option-values.js';
 
@@ -41,7 +43,11 @@ export function registerStage(program: Command): void {
     .option('--model <dir or name>', 'model folder', 'compact')
     .requiredOption('--inputs <file>', 'safetensors file with the stage’s inputs')
     .requiredOption('--outputs <file>', 'safetensors file to write')
-    .addOption(new Option('--backend <name>', 'what runs the network').choices(backendChoices).default('auto'))
+    .addOption(
+      new Option('--backend <name>', 'what runs the network; auto is onnxruntime, in FP32')
+        .choices(backendChoices)
+        .default('auto'),
+    )
     .option('--threads <n>', 'threads of ONNX Runtime (default: all cores)', wholeNumber)
     .option('--short-side <n>', 'preprocess: wanted short side in pixels (default: the model’s)', wholeNumber)
     .option('--long-side <n>', 'preprocess: the long side’s limit in pixels (default: the model’s)', wholeNumber)
@@ -69,9 +75,8 @@ async function runStage(stage: Stage, inputs: StageInputs, options: StageOptions
     const filter = antialias === undefined ? undefined : antialias === 'on';
     return runPreprocess(model, inputs, { shortSide, longSide, antialias: filter });
   }
-  requireOnnxRuntime(options.backend);
-  if (stage === 'backbone') return runBackbone(model, inputs, threads);
-  return stage === 'text-encoder' ? runTextEncoder(model, inputs, threads) : runTransformer(model, inputs, threads);
+  if (options.backend === 'tensorrt') return tensorRtStages[stage](await openStageEngines(model), inputs);
+  return onnxRuntimeStages[stage](model, inputs, threads);
 }
 
 function maskHeadSizes({ paddedSize, resizedSize, originalSize }: StageOptions) {

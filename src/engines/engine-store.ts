@@ -100,6 +100,18 @@ export class EngineStore {
     };
   }
 
+  /** Sizes of the network's input that a model has transformer engines for, whatever machine they fit. */
+  async sizes(model: Pick<ModelFolder, 'name'>): Promise<Size[]> {
+    const sizes = new Map<string, Size>();
+    for (const folder of await this.keyFolders(model)) {
+      for (const name of await readdir(folder).catch(() => [])) {
+        const match = /^transformer-([1-9]\d{0,3})x([1-9]\d{0,3})\.json$/.exec(name);
+        if (match) sizes.set(name, { height: Number(match[1]), width: Number(match[2]) });
+      }
+    }
+    return [...sizes.values()];
+  }
+
   /** All of the planned engines from one key's folder, the first in which all of them fit. */
   async #find(
     model: ModelFolder,

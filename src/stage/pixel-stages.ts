@@ -5,7 +5,7 @@ import type { ModelFolder } from '../model/model-folder.js';
 import { loadCore } from '../native/load-core.js';
 import { networkSize, type Size } from '../preprocess/size-rule.js';
 import { float32Tensor } from '../tensors/tensor.js';
-import type { Outputs } from './network-stages.js';
+import type { Outputs } from './network-inputs.js';
 import type { StageInputs } from './stage-inputs.js';
 
 export interface PreprocessOptions {
