@@ -8,10 +8,12 @@
 
 #include "portable.h"
 
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #define RVOS_UNROLL _Pragma("unroll")
+#define RVOS_KEEP_ROLLED _Pragma("unroll 1")
 #else
 #define RVOS_UNROLL
+#define RVOS_KEEP_ROLLED
 #endif
 
 namespace rvos {

@@ -136,6 +136,7 @@ struct Tile {
       if (from >= 0 && from + 16 <= rowLength) {
         copy16(row(y) + from, to + i);
       } else {
+        RVOS_KEEP_ROLLED
         for (int b = 0; b < 16; ++b) {
           if (from + b >= 0 && from + b < rowLength) to[i + b] = row(y)[from + b];
         }

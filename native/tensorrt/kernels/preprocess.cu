@@ -21,7 +21,7 @@ namespace {
 using namespace preprocess;
 
 /// Blocks that a multiprocessor's registers must suffice for: the more taps, the more weights a thread holds.
-constexpr int residentBlocks(int taps) { return taps == kAnyTaps || taps > 6 ? 3 : 4; }
+constexpr int residentBlocks(int taps) { return taps == kAnyTaps || taps >= 6 ? 3 : 4; }
 
 template <int Taps, bool Nv12>
 __global__ void __launch_bounds__(kThreads, residentBlocks(Taps)) preprocessKernel(const __grid_constant__ PreprocessJob job) {
