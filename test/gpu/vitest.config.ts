@@ -1,0 +1,18 @@
+import { join } from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+/** Tests that need an NVIDIA GPU and TensorRT, run by `npm run test:gpu` and by nothing else. */
+export default defineConfig({
+  test: {
+    root: join(import.meta.dirname, '../..'),
+    include: ['test/gpu/**/*.gpu.ts'],
+    globalSetup: ['test/support/build-dist.ts', 'test/gpu/build-engines.ts'],
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    pool: 'forks',
+    // For the tests of memory.
+    execArgv: ['--expose-gc'],
+    // They measure memory of the one GPU: one file at a time.
+    fileParallelism: false,
+  },
+});
