@@ -37,19 +37,28 @@ void throwIfCancelled(const std::atomic<bool>& cancelled) {
   if (cancelled) throw Failure(code::kCancelled, "the engine build was cancelled");
 }
 
-/// The parser's errors with the nodes' names, one line.
+/// The parser's errors with the nodes' names, and what was logged beside them (which file lacks weights), one line.
 std::string parserErrors(const nvonnxparser::IParser& parser, const Logger& logger) {
+  const auto orEmpty = [](const char* value) { return std::string(value == nullptr ? "" : value); };
+  std::vector<std::string> descriptions;
   std::string text;
+  const auto add = [&](const std::string& message) { text += (text.empty() ? "" : "; ") + message; };
   for (int i = 0; i < parser.getNbErrors(); ++i) {
     const nvonnxparser::IParserError& error = *parser.getError(i);
-    const auto orEmpty = [](const char* value) { return std::string(value == nullptr ? "" : value); };
     const std::string name = orEmpty(error.nodeName());
     const std::string kind = orEmpty(error.nodeOperator());
-    std::string where;
-    if (!name.empty() || !kind.empty()) where = "node " + name + (kind.empty() ? "" : " (" + kind + ")") + ": ";
-    text += (text.empty() ? "" : "; ") + where + orEmpty(error.desc());
+    descriptions.push_back(oneLine(orEmpty(error.desc())));
+    const bool hasNode = !name.empty() || !kind.empty();
+    add((hasNode ? "node " + name + (kind.empty() ? "" : " (" + kind + ")") + ": " : "") + descriptions.back());
   }
-  return text.empty() ? logger.errorLine("no reason given") : text;
+  for (const std::string& logged : logger.errors()) {
+    // The importer says the same again, with the whole node.
+    const bool told = logged.rfind("ModelImporter", 0) == 0 || std::any_of(descriptions.begin(), descriptions.end(), [&](const std::string& description) {
+      return logged.find(description) != std::string::npos;
+    });
+    if (!told) add(logged);
+  }
+  return text.empty() ? "no reason given" : text;
 }
 
 /// The parser holds weights that the network refers to: it has to live until the engine is built.
