@@ -8,8 +8,10 @@
 #include <condition_variable>
 #include <cstdio>
 #include <exception>
+#include <map>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -23,19 +25,50 @@ namespace {
 /// Longer than most of TensorRT's steps, shorter than the 2 s that are promised.
 constexpr std::chrono::milliseconds kPatience{1500};
 
-std::atomic<int> threadsAlive{0};
+/// Builds whose threads have not ended, and the outputs that are still theirs. Outlives every thread.
+class ThreadsAlive {
+ public:
+  static ThreadsAlive& get() {
+    static auto& only = *new ThreadsAlive;
+    return only;
+  }
 
-/// A thread inside TensorRT does not survive the destructors of TensorRT's own globals, which run after this.
-void leaveWithoutDestructors(int status, void*) {
-  if (threadsAlive == 0) return;
-  std::fflush(nullptr);
-  _exit(status);
-}
+  void add(const void* build, const std::string& output) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    outputs_[build] = output;
+  }
 
-void watchExit() {
-  static std::once_flag once;
-  std::call_once(once, [] { on_exit(leaveWithoutDestructors, nullptr); });
-}
+  /// Another build may have a file of that name from now on.
+  void abandon(const void* build) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = outputs_.find(build);
+    if (found != outputs_.end()) found->second.clear();
+  }
+
+  void remove(const void* build) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    outputs_.erase(build);
+  }
+
+  /// Registered for the end of the process after TensorRT was opened, so it runs before the destructors of TensorRT's
+  /// globals, which a thread inside TensorRT does not survive: the process ends here and without them.
+  static void endProcess(int status, void*) {
+    ThreadsAlive& alive = get();
+    const std::lock_guard<std::mutex> lock(alive.mutex_);
+    if (alive.outputs_.empty()) return;
+    for (const auto& [build, output] : alive.outputs_) {
+      if (!output.empty()) OutputFile::remove(output);
+    }
+    std::fflush(nullptr);
+    _exit(status);
+  }
+
+ private:
+  ThreadsAlive() { on_exit(endProcess, nullptr); }
+
+  std::mutex mutex_;
+  std::map<const void*, std::string> outputs_;
+};
 
 }  // namespace
 
@@ -71,15 +104,14 @@ struct BuildRun::State {
 };
 
 BuildRun::BuildRun(EngineBuild build) : state_(std::make_shared<State>(std::move(build))) {
-  watchExit();
-  ++threadsAlive;
+  ThreadsAlive::get().add(state_.get(), state_->build.output);
   try {
     std::thread([state = state_] {
       state->run();
-      --threadsAlive;
+      ThreadsAlive::get().remove(state.get());
     }).detach();
   } catch (const std::system_error& error) {
-    --threadsAlive;
+    ThreadsAlive::get().remove(state_.get());
     throw Failure(code::kOutOfMemory, std::string("no thread for the engine build: ") + error.what());
   }
 }
@@ -102,6 +134,7 @@ BuildRun::Event BuildRun::next() {
   if (state.cancelled) {
     state.changed.wait_for(lock, kPatience, [&] { return state.result.has_value(); });
     OutputFile::remove(state.build.output);
+    ThreadsAlive::get().abandon(&state);
     ended_ = true;
     return Failure(code::kCancelled, "the engine build was cancelled");
   }
