@@ -30,7 +30,7 @@ void registerBuilder(Napi::Env env, Napi::Object exports);
 /// Exports devices.
 void registerDevices(Napi::Env env, Napi::Object exports);
 
-/// Exports openTextEncoder, openPipeline, planMemory.
+/// Exports openTextEncoder, openPipeline, planMemory, measureCopies, measureEngine.
 void registerRuntime(Napi::Env env, Napi::Object exports);
 
 }  // namespace rvos::tensorrt

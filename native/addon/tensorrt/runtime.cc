@@ -21,6 +21,8 @@ void registerRuntime(Napi::Env env, Napi::Object exports) {
   add("openTextEncoder", openTextEncoder);
   add("openPipeline", openPipeline);
   add("planMemory", planMemory);
+  add("measureCopies", measureCopies);
+  add("measureEngine", measureEngine);
 #if RVOS_SIMULATED
   simulated::registerControls(env, exports);
 #endif
