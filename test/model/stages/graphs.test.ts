@@ -1,8 +1,11 @@
+import { InferenceSession } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
+import { Operators } from '../../../src/model/onnx/operators.js';
 import { stageGraph } from '../../../src/model/stages/index.js';
-import { nearestIndices } from '../../../src/model/stages/spatial-decoder.js';
+import { nearestIndices, upsampleNearest } from '../../../src/model/stages/spatial-decoder.js';
 import { levelSizes } from '../../../src/model/stages/stage-options.js';
 import { weightOffsets } from '../../../src/model/weight-layout.js';
+import { floats } from '../../support/graph-session.js';
 import { publishedArchitecture } from '../../support/random-checkpoint.js';
 
 const architecture = publishedArchitecture;
@@ -41,6 +44,34 @@ describe('sizes', () => {
       [1, 1],
       [1, 1],
     ]);
+  });
+
+  it('whole ratios, which are left to the runtime, give the rows of the legacy rule', () => {
+    // Feature levels halve and round up: a ratio is 1 or 2, or is not whole.
+    for (let to = 1; to <= 2000; to++) {
+      const from = Math.ceil(to / 2);
+      if (to % from !== 0) continue;
+      const ratio = to / from;
+      expect(nearestIndices(from, to)).toEqual(Array.from({ length: to }, (_, i) => Math.floor(i / ratio)));
+    }
+  });
+
+  it.each([
+    [1, 1, 2, 2],
+    [1, 2, 1, 4],
+    [12, 20, 23, 40],
+    [23, 40, 45, 80],
+    [45, 80, 90, 160],
+  ])('a map of %i×%i becomes %i×%i by that rule', async (h, w, height, width) => {
+    const g = new Operators({ name: 'up', opset: 20, stored: 'fp32', compute: 'fp32', weights: new Map() });
+    g.output('y', upsampleNearest(g, g.input('x', 'float', ['n', 1, h, w]), height, width));
+    const session = await InferenceSession.create(g.build(), { logSeverityLevel: 3 });
+    const map = Float32Array.from({ length: h * w }, (_, i) => i);
+    const { y } = await session.run({ x: floats(map, [1, 1, h, w]) });
+    const columns = nearestIndices(w, width);
+    const expected = nearestIndices(h, height).flatMap((row) => columns.map((column) => row * w + column));
+    expect(Array.from(y!.data as Float32Array)).toEqual(expected);
+    await session.release();
   });
 
   it('nearest rows follow the legacy rule in float32', () => {
