@@ -1,0 +1,27 @@
+// The GPU's FP16 matrix rate: one large product, built as an engine by the same builder, so that the same library decides
+// how it runs. No other library is needed.
+import { stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Operators } from '../../dist/model/onnx/operators.js';
+import { median } from './statistics.mjs';
+
+/** FLOP a second of [n,n]·[n,n] in FP16. */
+export async function measureMatrixRate({ addon, device, folder, n = 8192, runs = 40 }) {
+  const graph = join(folder, `product-${n}.onnx`);
+  const engine = join(folder, `product-${n}.engine`);
+  if (!(await stat(engine).catch(() => undefined))) {
+    const g = new Operators({ name: 'product', opset: 20, stored: 'fp16', compute: 'fp16', weights: new Map() });
+    g.output('y', g.matmul(g.input('a', 'float16', [n, n]), g.input('b', 'float16', [n, n])));
+    await writeFile(graph, g.build());
+    await addon.buildEngine({ graph, output: engine, profiles: [] }).done;
+  }
+  const square = [n, n];
+  const milliseconds = await addon.measureEngine({
+    device: device.index,
+    engine,
+    inputs: { a: square, b: square },
+    outputs: { y: square },
+    runs,
+  });
+  return (2 * n ** 3) / (median(milliseconds) / 1000);
+}
