@@ -101,25 +101,33 @@ inline bool setTargets(nvinfer1::IBuilderConfig& config, const std::vector<int>&
 
 // ── opening ──
 
-/// What the library can tell of a serialised engine from its first bytes, without trusting it; empty: nothing against it.
-inline std::vector<std::string> engineObjections(const nvinfer1::IRuntime& runtime, const void* bytes,
-                                                 std::int64_t size) {
-  std::vector<std::string> objections;
+struct EngineObjection {
+  std::string text;
+  /// It holds on every machine, whatever its GPU.
+  bool everywhere = false;
+};
+
+/// What the library has against a serialised engine by its first bytes alone, without trusting it; empty: nothing, or this
+/// flavour cannot tell.
+inline std::vector<EngineObjection> engineObjections(const nvinfer1::IRuntime& runtime, const void* bytes,
+                                                     std::int64_t size) {
+  std::vector<EngineObjection> objections;
 #if RVOS_TENSORRT_RTX
   using Diagnostics = nvinfer1::EngineInvalidityDiagnostics;
+  if (size < runtime.getEngineHeaderSize()) return {{"it is cut short", true}};
   std::uint64_t found = 0;
   if (runtime.getEngineValidity(bytes, size, &found) != nvinfer1::EngineValidity::kINVALID) return objections;
-  const auto note = [&](Diagnostics bit, const char* text) {
-    if ((found & static_cast<std::uint64_t>(bit)) != 0) objections.emplace_back(text);
+  const auto note = [&](Diagnostics bit, const char* text, bool everywhere = false) {
+    if ((found & static_cast<std::uint64_t>(bit)) != 0) objections.push_back({text, everywhere});
   };
-  note(Diagnostics::kMALFORMED_ENGINE, "it is damaged or no engine");
-  note(Diagnostics::kVERSION_MISMATCH, "it was built by another TensorRT-RTX version");
+  note(Diagnostics::kMALFORMED_ENGINE, "it is damaged or no engine", true);
+  note(Diagnostics::kVERSION_MISMATCH, "it was built by another version of TensorRT-RTX", true);
   note(Diagnostics::kUNSUPPORTED_CC, "it was not built for this GPU");
   note(Diagnostics::kOLD_CUDA_DRIVER, "the driver is too old for it");
   note(Diagnostics::kOLD_CUDA_RUNTIME, "the CUDA runtime is too old for it");
   note(Diagnostics::kINSUFFICIENT_GPU_MEMORY, "the GPU has too little memory for it");
   note(Diagnostics::kCUDA_ERROR, "CUDA failed");
-  if (objections.empty()) objections.emplace_back("TensorRT-RTX calls it invalid");
+  if (objections.empty()) objections.push_back({"TensorRT-RTX calls it invalid", false});
 #else
   static_cast<void>(runtime);
   static_cast<void>(bytes);

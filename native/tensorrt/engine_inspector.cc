@@ -1,9 +1,10 @@
 // See engine_inspector.h.
 #include "engine_inspector.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 #include <memory>
 
 #include "device_query.h"
@@ -16,9 +17,13 @@ namespace {
 
 std::vector<char> readFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file.is_open()) throw Failure(code::kBadEngine, "cannot read " + path);
-  std::vector<char> bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (file.bad() || bytes.empty()) throw Failure(code::kBadEngine, path + " is empty or cannot be read");
+  struct stat status {};
+  if (!file.is_open() || stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    throw Failure(code::kBadEngine, "cannot read " + path);
+  }
+  std::vector<char> bytes(static_cast<std::size_t>(status.st_size));
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!file || bytes.empty()) throw Failure(code::kBadEngine, path + " is empty or cannot be read");
   return bytes;
 }
 
@@ -52,13 +57,13 @@ EngineInspection inspectEngine(const std::string& path) {
   const Library& library = Library::get();
   const std::shared_ptr<Logger> logger = Logger::create();
   const std::unique_ptr<nvinfer1::IRuntime> runtime = library.createRuntime(*logger);
-  const std::vector<std::string> objections =
+  const std::vector<compat::EngineObjection> objections =
       compat::engineObjections(*runtime, bytes.data(), static_cast<std::int64_t>(bytes.size()));
-  queryDevices();  // throws the reason if there is no GPU to open it on
+  const auto everywhere = std::find_if(objections.begin(), objections.end(), [](const auto& one) { return one.everywhere; });
+  if (everywhere == objections.end()) queryDevices();  // throws the reason if there is no GPU to open it on
   if (!objections.empty()) {
-    std::string text;
-    for (const std::string& objection : objections) text += (text.empty() ? "" : ", ") + objection;
-    throw Failure(code::kBadEngine, path + ": " + text);
+    const auto& first = everywhere == objections.end() ? objections.front() : *everywhere;
+    throw Failure(code::kBadEngine, path + " cannot be opened: " + first.text);
   }
   const std::unique_ptr<nvinfer1::ICudaEngine> engine(runtime->deserializeCudaEngine(bytes.data(), bytes.size()));
   if (!engine) {
