@@ -4,7 +4,6 @@
 #   tensorrt-rtx   TensorRT-RTX' headers, CUDA
 #   simulated      tests only: native/simulated in place of CUDA and TensorRT
 # No TensorRT library is linked: the addon opens the libraries when it is told to. The CUDA runtime is linked statically.
-include(cuda_compiler)
 include(tensorrt_headers)
 include(tensorrt_sources)
 
@@ -19,6 +18,12 @@ foreach(flavor IN LISTS RVOS_WANTED)
     message(FATAL_ERROR "RVOS_FLAVORS: ${flavor} is none of ${RVOS_KNOWN_FLAVORS}")
   endif()
 endforeach()
+
+# The simulated device alone needs no CUDA compiler.
+set(RVOS_CUDA "")
+if(NOT RVOS_WANTED STREQUAL "simulated")
+  include(cuda_compiler)
+endif()
 
 set(RVOS_NATIVE "${CMAKE_CURRENT_SOURCE_DIR}/native")
 file(GLOB_RECURSE RVOS_SIMULATED_SOURCES CONFIGURE_DEPENDS native/simulated/*.cc)
@@ -96,7 +101,9 @@ function(rvos_tensorrt_flavor flavor name root rtx)
   target_link_libraries(${target} PRIVATE rvos_kernels rvos_napi CUDA::cudart_static)
 endfunction()
 
-if(RVOS_CUDA)
+if(RVOS_WANTED STREQUAL "simulated")
+  message(STATUS "CUDA: not needed")
+elseif(RVOS_CUDA)
   message(STATUS "CUDA: ${RVOS_CUDA}, ${CMAKE_CUDA_COMPILER}; kernels for ${RVOS_ARCHITECTURES}")
 else()
   message(STATUS "CUDA: no compiler (nvcc) found: neither TensorRT nor TensorRT-RTX can be built")

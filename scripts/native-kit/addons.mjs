@@ -7,7 +7,6 @@ import { root, SetupError } from '../run.mjs';
 import { compile, fingerprint, install, requireBuildTools } from './compile.mjs';
 import { headerVersion } from './system.mjs';
 
-const workFolder = join(root, 'build', 'cmake-tensorrt');
 const place = join(root, 'build', 'tensorrt');
 
 export const addonFile = (flavor) => join(place, flavor, 'rvos_tensorrt.node');
@@ -16,34 +15,43 @@ export const addonFile = (flavor) => join(place, flavor, 'rvos_tensorrt.node');
  * Builds the plan's flavours, and compiles against `checkHeaders` too, unless nothing has changed. Resolves to the
  * flavours that were built. Only one build runs at a time; another waits.
  */
-export async function buildAddons({ cuda, flavors }, { checkHeaders = [], force, progress, signal }) {
-  const state = describe(cuda, flavors, checkHeaders);
-  if (!force && stale(state).length === 0) return [];
+export async function buildAddons(plan, { checkHeaders = [], force, ...options }) {
+  const isStale = () => force || stale(describe(plan, checkHeaders)).length > 0;
+  if (!isStale()) return [];
   requireBuildTools();
-  return exclusively(progress, signal, async () => {
+  return exclusively(options.progress, options.signal, async () => {
+    if (!isStale()) return [];
+    const state = describe(plan, checkHeaders);
     const toBuild = force ? state : stale(state);
-    if (toBuild.length === 0) return [];
-    // A compiler that is not the one of the last time makes CMake start half anew: start anew altogether.
-    if (cuda && !cachedCompiler().includes(`=${cuda.nvcc}\n`)) rmSync(workFolder, { recursive: true, force: true });
-    const built = toBuild.map(({ flavor }) => flavor);
-    await compile({
-      workFolder,
-      defines: defines(
-        cuda,
-        flavors.filter(({ flavor }) => built.includes(flavor)),
-        built.includes('check') ? checkHeaders : [],
-      ),
-      target: 'rvos_flavors',
-      onLine: compileProgress(progress),
-      signal,
-    });
-    for (const entry of toBuild) finish(entry, cuda);
-    return built.filter((flavor) => flavor !== 'check');
+    // The simulated device is built apart, because it needs no CUDA compiler.
+    const simulated = toBuild.filter(({ flavor }) => flavor === 'simulated');
+    const others = toBuild.filter(({ flavor }) => flavor !== 'simulated');
+    if (others.length > 0) {
+      const flavors = plan.flavors.filter(({ flavor }) => flavor !== 'simulated');
+      await buildGroup('cmake-tensorrt', others, { cuda: plan.cuda, flavors, checkHeaders }, options);
+    }
+    if (simulated.length > 0) await buildGroup('cmake-simulated', simulated, { flavors: simulated }, options);
+    return toBuild.map(({ flavor }) => flavor).filter((flavor) => flavor !== 'check');
   });
 }
 
+/** Configures all flavours of the group, builds, and puts those of `toBuild` in their places. */
+async function buildGroup(folder, toBuild, { cuda, flavors, checkHeaders = [] }, { progress, signal }) {
+  const workFolder = join(root, 'build', folder);
+  // A compiler that is not the one of the last time makes CMake start half anew: start anew altogether.
+  if (cuda && !cache(workFolder).includes(`=${cuda.nvcc}\n`)) rmSync(workFolder, { recursive: true, force: true });
+  await compile({
+    workFolder,
+    defines: defines(cuda, flavors, checkHeaders),
+    target: 'rvos_flavors',
+    onLine: compileProgress(progress),
+    signal,
+  });
+  for (const entry of toBuild) finish(entry, workFolder, cuda);
+}
+
 /** For each flavour, and the check of headers, what it is made of: { flavor, libraries?, inputs }. */
-function describe(cuda, flavors, checkHeaders) {
+function describe({ cuda, flavors }, checkHeaders) {
   const folders = ['cmake', 'native/core', 'native/tensorrt', 'native/addon/tensorrt'].map((name) => [name, true]);
   const sum = (simulated, extra) =>
     fingerprint(
@@ -78,7 +86,7 @@ function stampOf(flavor) {
   return join(place, flavor, 'build.stamp');
 }
 
-function cachedCompiler() {
+function cache(workFolder) {
   try {
     return readFileSync(join(workFolder, 'CMakeCache.txt'), 'utf8');
   } catch {
@@ -89,8 +97,8 @@ function cachedCompiler() {
 function defines(cuda, flavors, checkHeaders) {
   const include = (wanted) => flavors.find(({ flavor }) => flavor === wanted)?.include ?? '';
   return {
-    CMAKE_CUDA_COMPILER: cuda?.nvcc ?? '',
-    RVOS_FLAVORS: flavors.length > 0 ? flavors.map(({ flavor }) => flavor).join(';') : 'check',
+    ...(cuda && { CMAKE_CUDA_COMPILER: cuda.nvcc }),
+    RVOS_FLAVORS: flavors.map(({ flavor }) => flavor).join(';'),
     RVOS_TENSORRT_INCLUDE: include('tensorrt'),
     RVOS_TENSORRT_RTX_INCLUDE: include('tensorrt-rtx'),
     RVOS_CHECK_HEADERS: checkHeaders.join(';'),
@@ -109,7 +117,7 @@ function compileProgress(progress) {
 }
 
 /** Tries the addon, then puts it in its place: the binary first, the stamp that declares it whole last. */
-function finish({ flavor, libraries, include, inputs }, cuda) {
+function finish({ flavor, libraries, include, inputs }, workFolder, cuda) {
   mkdirSync(join(place, flavor), { recursive: true });
   rmSync(stampOf(flavor), { force: true });
   if (flavor !== 'check') {
