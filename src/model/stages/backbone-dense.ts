@@ -30,7 +30,7 @@ export function denseBackboneGraph(options: StageOptions, clip: ClipSize): Uint8
     const windows = [false, true].map((odd) => denseWindows(g, windowGrid(size, swin.window_size, odd), frameCount));
     for (let j = 0; j < depth; j++) {
       const name = `backbone.layers.${level}.blocks.${j}`;
-      x = block(g, x, windows[j % 2]!, j, name, swin.num_heads[level]!, swin.window_size);
+      x = block(g, x, windows[j % 2]!, name, swin.num_heads[level]!, swin.window_size);
     }
     const width = x.shape[1] as number;
     const map = g.reshape(x, [-1, ...size, width], ['B', ...size, width]);
@@ -49,16 +49,8 @@ function patchEmbed(g: Operators, frames: Value, [h0, w0]: readonly [number, num
   return g.layerNorm(g.linear(patches, 'backbone.patch_embed.proj'), 'backbone.patch_embed.norm');
 }
 
-function block(
-  g: Operators,
-  x: Value,
-  windows: DenseWindows,
-  index: number,
-  name: string,
-  heads: number,
-  fullWindow: Triple,
-): Value {
-  const y = denseWindowAttention(g, x, windows, index, name, heads, fullWindow);
+function block(g: Operators, x: Value, windows: DenseWindows, name: string, heads: number, fullWindow: Triple): Value {
+  const y = denseWindowAttention(g, x, windows, name, heads, fullWindow);
   const hidden = g.gelu(g.linear(g.layerNorm(y, `${name}.norm2`), `${name}.mlp.fc1`));
   return g.add(y, g.linear(hidden, `${name}.mlp.fc2`));
 }

@@ -10,15 +10,11 @@ import { type Triple, volume } from './window-grid.js';
  * the measurements behind each choice.
  */
 
-/**
- * x [B·T·h·w, C] → x + attention within windows of LayerNorm(x), same shape. `index` is the block's position in its
- * level.
- */
+/** x [B·T·h·w, C] → x + attention within windows of LayerNorm(x), same shape. */
 export function denseWindowAttention(
   g: Operators,
   x: Value,
   windows: DenseWindows,
-  index: number,
   block: string,
   heads: number,
   fullWindow: Triple,
@@ -32,12 +28,7 @@ export function denseWindowAttention(
   const { q, k, v, valueBias } = projections(g, tokens, `${block}.attn.qkv`, heads);
 
   const bias = relativePositionBias(g, block, n, fullWindow);
-  let mask: Value | undefined;
-  if (ids) {
-    // Every block has ids of its own, moved by a constant: equal ones in several blocks would be made a mask per window,
-    // which is kept in memory from the first of them to the last.
-    mask = maskOf(g, g.add(ids, g.scalar(100 * (index + 1), 'int32')), n);
-  }
+  const mask = ids && maskOf(g, ids, n);
   const mixed = attention(g, { q, k, v }, n, heads, bias, mask);
   const joined = joinWindows(g, g.add(mixed, valueBias), grid);
   return g.add(x, g.linear(joined, `${block}.attn.proj`));
@@ -72,6 +63,7 @@ function attention(
   const size = width / heads;
   const apart = (x: Value, axes: readonly number[]) => g.transpose(g.reshape(x, [n, -1, size], [n, 'W*H', size]), axes);
   const products = g.reshape(g.matmul(apart(q, [1, 0, 2]), apart(k, [1, 2, 0])), [-1, heads, n, n], ['W', heads, n, n]);
+  // Bias and mask are added one after the other: their sum would be a mask per window and kept in memory.
   let scores = g.add(products, bias);
   if (mask) scores = g.add(scores, mask);
   const weights = g.cast(g.softmax(g.cast(scores, 'float')), q.type);
