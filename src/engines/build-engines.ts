@@ -1,9 +1,10 @@
-import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { RvosError, throwIfAborted } from '../errors.js';
 import { sha256, sha256OfFile } from '../files/digest.js';
 import { withFolderLock } from '../files/folder-lock.js';
+import { makeFolder } from '../files/make-folder.js';
 import { toOutputError } from '../files/output-error.js';
 import type { Precision } from '../model/architecture.js';
 import type { ModelFolder } from '../model/model-folder.js';
@@ -115,7 +116,7 @@ export async function buildEngines(options: BuildEnginesOptions): Promise<BuiltE
   if (missing.length > 0) {
     await using work = await BuildFolder.create(folder, model);
     const timingCache = join(root, '.timing', `${key}.cache`);
-    await mkdir(dirname(timingCache), { recursive: true });
+    await makeFolder(dirname(timingCache));
     for (const [i, engine] of missing.entries()) {
       throwIfAborted(signal);
       const began = performance.now();

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { copyFile, link, mkdir, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises';
+import { copyFile, link, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RvosError } from '../errors.js';
+import { makeFolder } from '../files/make-folder.js';
 import { toOutputError } from '../files/output-error.js';
 import { removeAtExit } from '../files/remove-at-exit.js';
 import { weightsFile } from '../model/model-description.js';
@@ -25,7 +26,7 @@ export class BuildFolder implements AsyncDisposable {
   static async create(keyFolder: string, model: ModelFolder): Promise<BuildFolder> {
     let path: string;
     try {
-      await mkdir(keyFolder, { recursive: true });
+      await makeFolder(keyFolder);
       await removeStale(keyFolder);
       path = await mkdtemp(join(keyFolder, prefix));
     } catch (error) {

@@ -23,18 +23,19 @@ export async function engines(probes: readonly FlavorProbe[], signal?: AbortSign
   }
   const keys = new Map<string, string[]>();
   for (const file of files) keys.set(dirname(file), [...(keys.get(dirname(file)) ?? []), file]);
+  const withGpu = probes.some((probe) => probe.usable && probe.learnt.devices.length > 0);
   const findings: Finding[] = [];
   for (const [folder, paths] of [...keys].slice(0, mostKeys)) {
     const listed: ListedEngine[] = [];
     for (const path of paths) listed.push(await listEngine(path, probes, signal));
-    findings.push(await keyFinding(folder, listed));
+    findings.push(await keyFinding(folder, listed, withGpu));
   }
   if (keys.size <= mostKeys) return findings;
   const detail = `${keys.size - mostKeys} more in ${root}`;
   return [...findings, { part: 'engines', state: 'ok', detail, remedy: `All of them: rvos inspect ${root}` }];
 }
 
-async function keyFinding(folder: string, listed: readonly ListedEngine[]): Promise<Finding> {
+async function keyFinding(folder: string, listed: readonly ListedEngine[], withGpu: boolean): Promise<Finding> {
   const near = relative(process.cwd(), folder);
   const name = near.startsWith('..') ? `${basename(dirname(folder))}/${basename(folder)}` : near;
   const memory = await memoryOf(listed);
@@ -45,7 +46,7 @@ async function keyFinding(folder: string, listed: readonly ListedEngine[]): Prom
   const foreign = listed.find(({ differences }) => differences.length > 0);
   if (!foreign) return { part: 'engines', state: 'ok', detail: `${detail}; run here`, facts };
   const why = foreign.differences.join('; ');
-  const remedy = `For this machine: ${engineCommand(foreign.path)}`;
+  const remedy = withGpu ? `For this machine: ${engineCommand(foreign.path)}` : undefined;
   return { part: 'engines', state: 'optional', detail: `${detail}; do not run here: ${why}`, remedy, facts };
 }
 

@@ -24,8 +24,8 @@ export async function gpus(probes: readonly FlavorProbe[]): Promise<Finding> {
     const remedy = 'Run "npm run setup:native", which compiles the addon for TensorRT.';
     return { part, state: 'optional', detail, remedy, facts: { devices: named, driver } };
   }
-  const detail = problem?.message ?? 'none found';
-  const known = driver ? `; driver ${driver}` : '; no NVIDIA driver';
+  const detail = problem?.message ?? (driver ? 'none found' : 'none found, and no NVIDIA driver');
+  const known = driver ? `; driver ${driver}` : '';
   const remedy = gpuRemedy(problem?.code ?? null);
   return {
     part,
