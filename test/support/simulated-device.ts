@@ -50,10 +50,13 @@ export interface SimulatedAddon extends TensorRtAddon {
 }
 
 const root = join(import.meta.dirname, '../..');
-export const simulatedAddonPath = join(root, 'build/tensorrt/simulated/rvos_tensorrt.node');
+/** RVOS_SIMULATED_ADDON names one that was compiled otherwise, with sanitizers for example. */
+const compiledElsewhere = process.env.RVOS_SIMULATED_ADDON;
+export const simulatedAddonPath = compiledElsewhere ?? join(root, 'build/tensorrt/simulated/rvos_tensorrt.node');
 
 /** Compiles the flavour if its sources have changed, and loads it. */
 export function simulatedAddon(): SimulatedAddon {
+  if (compiledElsewhere) return createRequire(import.meta.url)(compiledElsewhere) as SimulatedAddon;
   const built = spawnSync(process.execPath, [join(root, 'scripts/setup-native.mjs'), '--flavors', 'simulated'], {
     encoding: 'utf8',
   });
@@ -79,6 +82,9 @@ function openEngine(path: string): { graph: Uint8Array; folder: string } {
 export class OnnxStages {
   readonly #sessions = new Map<string, Promise<InferenceSession>>();
 
+  /** `weights`: folder of `weights.bin`, for engines that were moved away from the graph they are made of. */
+  constructor(private readonly weights?: string) {}
+
   readonly run: StageRunner = async ({ engine, inputs }) => {
     const session = await this.#session(engine);
     const feeds: Record<string, Tensor> = {};
@@ -102,7 +108,7 @@ export class OnnxStages {
     let session = this.#sessions.get(engine);
     if (!session) {
       const { graph, folder } = openEngine(engine);
-      const weights = new Uint8Array(readFileSync(join(folder, 'weights.bin')));
+      const weights = new Uint8Array(readFileSync(join(this.weights ?? folder, 'weights.bin')));
       session = InferenceSession.create(graph, {
         intraOpNumThreads: 1,
         logSeverityLevel: 3,
