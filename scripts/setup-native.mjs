@@ -71,7 +71,7 @@ function readOptions() {
 }
 
 async function setUp(options) {
-  if (process.platform === 'darwin') throw new SetupError('TensorRT does not exist for macOS. Use the CPU backend.');
+  if (process.platform !== 'linux') throw new SetupError('TensorRT is used on Linux only. Use the CPU backend.');
   if (!existsSync(join(root, 'native', 'tensorrt'))) {
     throw new SetupError('native/tensorrt is absent. Reinstall the package.');
   }
