@@ -92,7 +92,7 @@ Examples:
 async function build(
   model: ModelFolder,
   sizes: readonly Size[],
-  { windows, sentences, tokens, flavor, target, out, force, quiet, json }: BuildCommandOptions,
+  { windows, sentences, tokens, flavor, target, out, force, quiet }: BuildCommandOptions,
 ): Promise<{ chosen: ChosenBuilder; built: BuiltEngines }> {
   const wanted = Object.entries({ windows, sentences, tokens }).filter(([, value]) => value !== undefined);
   const limits = Object.fromEntries(wanted);
@@ -100,7 +100,7 @@ async function build(
   engineLimits(model, limits);
   for (const size of sizes) planSize(model, size);
   const chosen = await openBuilder({ flavor, targets: target });
-  if (!quiet && !json) process.stderr.write(`${chosen.reason}\n`);
+  if (!quiet) process.stderr.write(`${chosen.reason}\n`);
   const display = buildDisplay(quiet ?? false);
   try {
     const built = await buildEngines({

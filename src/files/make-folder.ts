@@ -1,5 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { RvosError } from '../errors.js';
 import { toOutputError } from './output-error.js';
 
 /**
@@ -10,7 +11,9 @@ export async function makeFolder(path: string): Promise<void> {
   try {
     await make(resolve(path));
   } catch (error) {
-    throw toOutputError(error, path);
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw toOutputError(error, path);
+    const message = `cannot write ${path}: a file has that name`;
+    throw new RvosError('OUTPUT_NOT_WRITABLE', message, 'Choose the name of a folder.', { cause: error });
   }
 }
 
