@@ -40,8 +40,9 @@ std::unique_ptr<StageContext> NetworkStages::backboneContext(Form form, int wind
   const PipelineLimits& limits = slot_.limits;
   const SlotLayout& layout = slot_.layout;
   StageEngine& engine = form == Form::Short ? *engines_.shortBackbone : *engines_.longBackbone;
-  auto context =
-      engine.createContext(0, {slot_.onDevice(layout.activations), layout.activations.bytes}, slot_.stream.get());
+  // A backbone has a profile for each number of windows.
+  auto context = engine.createContext(windows - 1, {slot_.onDevice(layout.activations), layout.activations.bytes},
+                                      slot_.stream.get());
   context->setShape("frames", {windows, limits.frames(form), 3, limits.height, limits.width});
   context->setShape("frame_count", {windows});
   context->bind("frames", slot_.onDevice(layout.frames));

@@ -23,6 +23,12 @@ ElementType elementOf(const StageEngine& engine, const char* tensor) {
   }
 }
 
+size_t mostActivations(const StageEngine& engine, int profiles) {
+  size_t bytes = 0;
+  for (int profile = 0; profile < profiles; ++profile) bytes = std::max(bytes, engine.activationBytes(profile));
+  return bytes;
+}
+
 }  // namespace
 
 WindowPipeline::WindowPipeline(int device, PipelineLimits limits, const PipelineFiles& files,
@@ -60,12 +66,9 @@ void WindowPipeline::open(const PipelineFiles& files, StageLoader& loader) {
     check(*engines_.transformer, name);
   }
   check(*engines_.transformer, "mask_features");
-  limits_.shortScratch = engines_.shortBackbone->activationBytes(0);
-  limits_.longScratch = engines_.longBackbone ? engines_.longBackbone->activationBytes(0) : 0;
-  limits_.transformerScratch = engines_.transformer->activationBytes(0);
-  if (limits_.longFrames > 0) {
-    limits_.transformerScratch = std::max(limits_.transformerScratch, engines_.transformer->activationBytes(1));
-  }
+  limits_.shortScratch = mostActivations(*engines_.shortBackbone, limits_.windows);
+  limits_.longScratch = engines_.longBackbone ? mostActivations(*engines_.longBackbone, limits_.windows) : 0;
+  limits_.transformerScratch = mostActivations(*engines_.transformer, limits_.longFrames > 0 ? 2 : 1);
 }
 
 MemoryPlan WindowPipeline::plan() const { return planMemory(limits_, std::nullopt); }

@@ -83,7 +83,8 @@ function profilesFit(manifest: EngineManifest, model: PlannedModel, planned: Pla
 
 /** Limits an engine was built with; those that its stage does not depend on are left out. */
 export function manifestLimits({ profiles }: EngineManifest): Partial<EngineLimits> {
-  const largest = (tensor: string, axis: number): number | undefined => profiles[0]?.[tensor]?.max[axis];
+  // The last one allows most.
+  const largest = (tensor: string, axis: number): number | undefined => profiles.at(-1)?.[tensor]?.max[axis];
   const windows = largest('frame_count', 0);
   const sentences = largest('attention_mask', 0);
   const tokens = largest('attention_mask', 1);

@@ -29,7 +29,7 @@ export function limitsOfManifests(
   { short, long, transformer }: ManifestSet,
   lanes: (windows: number) => Pick<PipelineLimits, 'inFlight' | 'streams'>,
 ): PipelineLimits | undefined {
-  const clip = short.profiles[0]?.frames?.max;
+  const clip = short.profiles.at(-1)?.frames?.max;
   const [profile] = transformer.profiles;
   const level0 = profile?.level0?.max;
   const text = profile?.text_features?.max;

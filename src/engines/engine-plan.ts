@@ -20,7 +20,7 @@ export interface EngineLimits {
 export const defaultEngineLimits: EngineLimits = { windows: 2, sentences: 8, tokens: 64 };
 
 /** Larger limits than these are taken for a mistake. */
-export const mostEngineLimits: EngineLimits = { windows: 64, sentences: 256, tokens: 4096 };
+export const mostEngineLimits: EngineLimits = { windows: 8, sentences: 256, tokens: 4096 };
 
 export type EngineRole = 'text-encoder' | 'backbone-short' | 'backbone-long' | 'transformer';
 
@@ -34,7 +34,7 @@ export interface PlannedEngine {
   readonly name: string;
   /** Input of the network; null for the text encoder, which serves all sizes. */
   readonly size: Size | null;
-  /** Frames of each profile; for a backbone the Tp of its graph, for the text encoder none. */
+  /** Frames Tp: for a backbone those of its graph, for the transformer one number a profile, for the text encoder none. */
   readonly frames: readonly number[];
 }
 
@@ -113,15 +113,18 @@ export function engineLimits({ architecture }: PlannedModel, wanted: Partial<Eng
   return limits;
 }
 
-/** The optimisation profiles of a planned engine: axes B, P and S are ranges, T is fixed by the profile. */
+/**
+ * The optimisation profiles of a planned engine. A backbone has one for each number of windows B, number b − 1 for B = b:
+ * attention over a number of windows that is known needs no copies (docs/tensorrt-graphs.md). The transformer has one for
+ * each T, in which B, P and S are ranges; the text encoder a single one.
+ */
 export function planProfiles(model: PlannedModel, engine: PlannedEngine, limits: EngineLimits): Profile[] {
-  if (engine.size === null) return [textProfile(limits)];
-  const size = engine.size;
-  return engine.frames.map((frames) =>
-    engine.stage === 'backbone'
-      ? backboneProfile(size, frames, limits)
-      : transformerProfile(model.architecture, size, frames, limits),
-  );
+  const { size } = engine;
+  if (size === null) return [textProfile(limits)];
+  if (engine.stage !== 'backbone') {
+    return engine.frames.map((frames) => transformerProfile(model.architecture, size, frames, limits));
+  }
+  return Array.from({ length: limits.windows }, (_, i) => backboneProfile(size, engine.frames[0]!, i + 1));
 }
 
 /** The ONNX graph an engine is made from: in the form for TensorRT, its weights external in `weights.bin`. */
@@ -142,10 +145,11 @@ function textProfile({ sentences, tokens }: EngineLimits): Profile {
   return { input_ids: sentenceRange(sentences, tokens), attention_mask: sentenceRange(sentences, tokens) };
 }
 
-function backboneProfile({ height, width }: Size, frames: number, { windows }: EngineLimits): Profile {
+function backboneProfile({ height, width }: Size, frames: number, windows: number): Profile {
+  const exactly = { min: windows, opt: windows, max: windows };
   return {
-    frames: range((b) => [b, frames, 3, height, width], { min: 1, opt: windows, max: windows }),
-    frame_count: range((b) => [b], { min: 1, opt: windows, max: windows }),
+    frames: range((b) => [b, frames, 3, height, width], exactly),
+    frame_count: range((b) => [b], exactly),
   };
 }
 

@@ -35,20 +35,18 @@ describe('the engines a model needs', () => {
     expect(planSize(short, size)).toHaveLength(forms.long > 0 ? 3 : 2);
   });
 
-  it('allow ranges of windows, sentences and tokens, and fix the frames by the profile', () => {
-    const limits = { windows: 3, sentences: 5, tokens: 20 };
+  it('have a profile for each number of windows, or of frames with ranges of windows, sentences and tokens', () => {
+    const limits = { windows: 2, sentences: 5, tokens: 20 };
     const [short, , transformer] = planSize(model, size);
-    expect(planProfiles(model, short!, limits)).toEqual([
-      {
-        frames: { min: [1, 8, 3, 60, 108], opt: [3, 8, 3, 60, 108], max: [3, 8, 3, 60, 108] },
-        frame_count: { min: [1], opt: [3], max: [3] },
-      },
-    ]);
+    const exactly = (shape: number[]) => ({ min: shape, opt: shape, max: shape });
+    expect(planProfiles(model, short!, limits)).toEqual(
+      [1, 2].map((windows) => ({ frames: exactly([windows, 8, 3, 60, 108]), frame_count: exactly([windows]) })),
+    );
     const profiles = planProfiles(model, transformer!, limits);
     expect(profiles).toHaveLength(2);
     expect(profiles[1]).toMatchObject({
-      level0: { min: [1, 24, 32, 15, 27], max: [3, 24, 32, 15, 27] },
-      level2: { min: [1, 24, 128, 4, 7], max: [3, 24, 128, 4, 7] },
+      level0: { min: [1, 24, 32, 15, 27], max: [2, 24, 32, 15, 27] },
+      level2: { min: [1, 24, 128, 4, 7], max: [2, 24, 128, 4, 7] },
       text_features: { min: [1, 2, 128], opt: [1, 16, 128], max: [5, 20, 128] },
       window_index: { min: [1], opt: [1], max: [5] },
     });
