@@ -49,32 +49,46 @@ Device describe(int index) {
 
 }  // namespace
 
-DeviceQuery queryDevices() {
+namespace {
+
+struct Found {
+  int count = 0;
   int driver = 0;
-  if (cudaDriverGetVersion(&driver) != cudaSuccess) {
+};
+
+Found findDevices() {
+  Found found;
+  if (cudaDriverGetVersion(&found.driver) != cudaSuccess) {
     static_cast<void>(cudaGetLastError());
-    driver = 0;
+    found.driver = 0;
   }
-  if (driver == 0) {
+  if (found.driver == 0) {
     throw Failure(code::kNoDevice,
                   "no NVIDIA driver is loaded (libcuda.so.1): install one, or give the container access to the GPU");
   }
-  int count = 0;
-  const cudaError_t status = cudaGetDeviceCount(&count);
+  const cudaError_t status = cudaGetDeviceCount(&found.count);
   if (status != cudaSuccess) static_cast<void>(cudaGetLastError());
   if (status == cudaErrorInsufficientDriver) {
-    throw Failure(code::kDriverTooOld, "the NVIDIA driver supports CUDA " + cudaVersionName(driver) +
+    throw Failure(code::kDriverTooOld, "the NVIDIA driver supports CUDA " + cudaVersionName(found.driver) +
                                            ", rvos was built with CUDA " + cudaVersionName(CUDART_VERSION) +
                                            ": update the driver");
   }
-  if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0)) {
+  if (status == cudaErrorNoDevice || (status == cudaSuccess && found.count == 0)) {
     throw Failure(code::kNoDevice, "the NVIDIA driver finds no GPU (is CUDA_VISIBLE_DEVICES set?)");
   }
   check(status, "CUDA does not start");
+  return found;
+}
 
+}  // namespace
+
+void requireDevice() { findDevices(); }
+
+DeviceQuery queryDevices() {
+  const Found found = findDevices();
   DeviceQuery query;
-  query.driverCudaVersion = cudaVersionName(driver);
-  for (int index = 0; index < count; ++index) query.devices.push_back(describe(index));
+  query.driverCudaVersion = cudaVersionName(found.driver);
+  for (int index = 0; index < found.count; ++index) query.devices.push_back(describe(index));
   return query;
 }
 

@@ -23,7 +23,10 @@ struct DeviceQuery {
   std::string driverCudaVersion;
 };
 
-/// At least one device. Throws NO_DEVICE or DRIVER_TOO_OLD with the reason, DEVICE_FAILED if a GPU does not answer.
+/// Throws NO_DEVICE or DRIVER_TOO_OLD with the reason if there is no GPU that CUDA can use. Starts nothing on any GPU.
+void requireDevice();
+
+/// At least one device. Asking for free memory makes a CUDA context on each of them. Throws NO_DEVICE or DRIVER_TOO_OLD with the reason, DEVICE_FAILED if a GPU does not answer.
 DeviceQuery queryDevices();
 
 /// `13.0` for CUDA's 13000.

@@ -1,14 +1,12 @@
 // See engine.h.
 #include "engine.h"
 
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "compat.h"
+#include "engine_file.h"
 #include "failure.h"
 #include "library.h"
 #include "logger.h"
@@ -27,16 +25,10 @@ StageType typeOf(nvinfer1::DataType type) {
   }
 }
 
-/// What TensorRT logs when it refuses to go on for want of memory, in any version.
-const char* codeOf(const std::string& words, const char* otherwise) {
-  const bool memory = words.find("OutOfMemory") != std::string::npos || words.find("out of memory") != std::string::npos;
-  return memory ? code::kOutOfMemory : otherwise;
-}
-
 [[noreturn]] void refuse(const Logger& logger, const char* code, const std::string& what) {
   const std::string words = logger.errorLine("TensorRT gives no reason");
   cudaGetLastError();
-  throw Failure(codeOf(words, code), what + ": " + words);
+  throw Failure(saysOutOfMemory(words) ? code::kOutOfMemory : code, what + ": " + words);
 }
 
 /// What an engine needs as long as any context of it lives.
@@ -94,11 +86,19 @@ class Engine final : public StageEngine {
   }
 
   StageType type(const char* tensor) const override {
-    if (opened_->engine->getTensorIOMode(tensor) == nvinfer1::TensorIOMode::kNONE) {
-      throw Failure(code::kBadEngine, opened_->path + " has no tensor " + tensor);
-    }
+    require(tensor);
     return typeOf(opened_->engine->getTensorDataType(tensor));
   }
+
+  StageShape shape(const char* tensor) const override {
+    require(tensor);
+    const nvinfer1::Dims dims = opened_->engine->getTensorShape(tensor);
+    StageShape shape;
+    for (int i = 0; i < dims.nbDims; ++i) shape.axes[shape.rank++] = dims.d[i];
+    return shape;
+  }
+
+  const std::string& path() const override { return opened_->path; }
 
   std::unique_ptr<StageContext> createContext(int profile, Activations activations, cudaStream_t stream) override {
     const std::lock_guard<std::mutex> lock(opened_->making);
@@ -117,31 +117,14 @@ class Engine final : public StageEngine {
   std::shared_ptr<Opened> opened_;
 };
 
-std::vector<char> readFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file.is_open()) throw Failure(code::kBadEngine, "cannot read " + path);
-  std::vector<char> bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (file.bad() || bytes.empty()) throw Failure(code::kBadEngine, path + " is empty or cannot be read");
-  return bytes;
-}
-
 class EngineLoader final : public StageLoader {
  public:
   std::shared_ptr<StageEngine> open(const std::string& path) override {
-    const std::vector<char> bytes = readFile(path);
     auto opened = std::make_shared<Opened>();
     opened->path = path;
     opened->logger = Logger::create();
     opened->runtime = Library::get().createRuntime(*opened->logger);
-    const auto objections =
-        compat::engineObjections(*opened->runtime, bytes.data(), static_cast<int64_t>(bytes.size()));
-    if (!objections.empty()) {
-      std::string text;
-      for (const std::string& objection : objections) text += (text.empty() ? "" : ", ") + objection;
-      throw Failure(code::kBadEngine, path + ": " + text);
-    }
-    opened->engine.reset(opened->runtime->deserializeCudaEngine(bytes.data(), bytes.size()));
-    if (!opened->engine) refuse(*opened->logger, code::kBadEngine, path + " cannot be opened");
+    opened->engine = openEngineFile(path, *opened->runtime, *opened->logger);
     return std::make_shared<Engine>(std::move(opened));
   }
 };

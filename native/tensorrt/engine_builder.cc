@@ -92,7 +92,7 @@ bool contains(const std::string& text, std::initializer_list<const char*> words)
 Failure buildFailure(const std::string& graph, const Logger& logger) {
   const std::string reason = logger.errorLine("no reason given");
   const std::string message = graph + ": " + compat::kProduct + " cannot build it: " + reason;
-  if (contains(reason, {"OutOfMemory", "out of memory", "bad_alloc"})) return Failure(code::kOutOfMemory, message);
+  if (saysOutOfMemory(reason)) return Failure(code::kOutOfMemory, message);
   if (contains(reason, {"rofile ", "kMIN", "kOPT", "kMAX"})) return Failure(code::kBadProfile, message);
   return Failure(code::kBuildFailed, message);
 }
@@ -105,7 +105,7 @@ EngineBuildReport buildEngine(const EngineBuild& build, const std::function<void
   ResidentMemory memory;
   const Library& library = Library::get();
   checkTargets(build.targets);
-  if (build.targets.empty()) queryDevices();  // throws the reason if there is none to build for
+  if (build.targets.empty()) requireDevice();  // throws the reason if there is none to build for
   OutputFile output(build.output);
 
   // Declared before what uses them: they are destroyed after it.

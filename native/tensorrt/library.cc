@@ -145,7 +145,7 @@ std::unique_ptr<nvinfer1::IBuilder> Library::createBuilder(Logger& logger) const
   std::unique_ptr<nvinfer1::IBuilder> builder(
       static_cast<nvinfer1::IBuilder*>(createBuilder_(&logger, versionFor(major_, minor_))));
   if (!builder) {
-    queryDevices();  // without a usable GPU it throws the reason
+    requireDevice();  // without a usable GPU it throws the reason
     throw Failure(code::kBuildFailed,
                   std::string(compat::kProduct) + " " + version_ + " gives no builder: " + logger.errorLine("no reason given"));
   }
@@ -156,7 +156,7 @@ std::unique_ptr<nvinfer1::IRuntime> Library::createRuntime(Logger& logger) const
   std::unique_ptr<nvinfer1::IRuntime> runtime(
       static_cast<nvinfer1::IRuntime*>(createRuntime_(&logger, versionFor(major_, minor_))));
   if (!runtime) {
-    queryDevices();
+    requireDevice();
     throw Failure(code::kDeviceFailed,
                   std::string(compat::kProduct) + " " + version_ + " gives no runtime: " + logger.errorLine("no reason given"));
   }

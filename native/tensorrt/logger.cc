@@ -77,6 +77,13 @@ std::optional<std::int64_t> Logger::scratchBytes() const {
   return scratchBytes_;
 }
 
+bool saysOutOfMemory(const std::string& words) {
+  for (const char* sign : {"OutOfMemory", "out of memory", "OUT_OF_MEMORY", "bad_alloc"}) {
+    if (words.find(sign) != std::string::npos) return true;
+  }
+  return false;
+}
+
 void Logger::clear() {
   const std::lock_guard<std::mutex> lock(mutex_);
   errors_.clear();

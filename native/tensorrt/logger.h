@@ -39,4 +39,7 @@ class Logger final : public nvinfer1::ILogger {
   std::optional<std::int64_t> scratchBytes_;
 };
 
+/// Whether TensorRT's words mean that memory ran out, on the host or the device.
+bool saysOutOfMemory(const std::string& words);
+
 }  // namespace rvos::tensorrt
