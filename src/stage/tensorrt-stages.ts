@@ -5,6 +5,7 @@ import { buildCommand } from '../engines/engine-folder.js';
 import { clipForms, type EngineLimits, sizeLabel } from '../engines/engine-plan.js';
 import { EngineStore } from '../engines/engine-store.js';
 import { RvosError } from '../errors.js';
+import type { Precision } from '../model/architecture.js';
 import type { ModelFolder } from '../model/model-folder.js';
 import { levelSizes } from '../model/stages/stage-options.js';
 import { loadTensorRt, probeTensorRt } from '../native/load-tensorrt.js';
@@ -30,6 +31,8 @@ export interface StageEngines {
   readonly host: EngineHost;
   /** Index of the GPU. */
   readonly device: number;
+  /** What the engines compute in; default fp16. */
+  readonly precision?: Precision;
 }
 
 /** Throws `RvosError` ADDON_MISSING, BACKEND_UNAVAILABLE with the reason why TensorRT does not run here. */
@@ -94,9 +97,9 @@ async function runWindows(
 
 /** `input_ids`, `attention_mask` I64 [P,S] → `text_features` F32 [P,S,D]; same errors. */
 async function runTextEncoder(engines: StageEngines, inputs: StageInputs): Promise<Outputs> {
-  const { model, addon, store, host, device } = engines;
+  const { model, addon, store, host, device, precision = 'fp16' } = engines;
   const { ids, mask, sentences, tokens } = textInputs(model, inputs);
-  const { path, limits } = await store.findTextEncoder(model, host);
+  const { path, limits } = await store.findTextEncoder(model, host, { precision });
   checkLimits(engines, null, limits, { tokens });
   const width = model.architecture.mttr.d_model;
   const target = new Float32Array(sentences * tokens * width);
@@ -151,11 +154,11 @@ async function sizeOfLevels({ model, store }: StageEngines, [h0, w0]: readonly [
 }
 
 async function withPipeline<T>(
-  { model, addon, store, host, device }: StageEngines,
+  { model, addon, store, host, device, precision = 'fp16' }: StageEngines,
   size: Size,
   work: (pipeline: NativePipeline, limits: EngineLimits) => Promise<T>,
 ): Promise<T> {
-  const found = await store.findSize(model, size, host);
+  const found = await store.findSize(model, size, host, { precision });
   const { short, long, transformer } = found;
   const { mean, std } = model.preprocessing;
   try {
