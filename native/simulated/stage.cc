@@ -154,6 +154,12 @@ class Engine final : public StageEngine {
 
   size_t activationBytes(int) const override { return kScratchBytes; }
   StageType type(const char* tensor) const override { return typeOf(shared_->tensor(tensor).dtype); }
+  StageShape shape(const char* tensor) const override {
+    StageShape shape;
+    for (const int64_t extent : shared_->tensor(tensor).shape) shape.axes[shape.rank++] = extent;
+    return shape;
+  }
+  const std::string& path() const override { return shared_->path; }
 
   std::unique_ptr<StageContext> createContext(int profile, Activations activations, cudaStream_t) override {
     if (capturing()) throw Failure(code::kDeviceFailed, "a context cannot be made during a capture");

@@ -10,11 +10,6 @@ namespace {
 /// Shapes a slot keeps ready: both backbones and some lengths and numbers of sentences.
 constexpr size_t kKeptShapes = 12;
 
-const char* levelName(int level) {
-  static constexpr const char* kNames[kLevels] = {"level0", "level1", "level2"};
-  return kNames[level];
-}
-
 }  // namespace
 
 NetworkStages::NetworkStages(const SlotMemory& slot, const PipelineEngines& engines, StageGraphs::Note note)

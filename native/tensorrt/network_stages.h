@@ -4,19 +4,12 @@
 #include <memory>
 
 #include "batch_inputs.h"
+#include "pipeline_engines.h"
 #include "slot_memory.h"
 #include "stage.h"
 #include "stage_graphs.h"
 
 namespace rvos::tensorrt {
-
-/// Shared by all slots.
-struct PipelineEngines {
-  std::shared_ptr<StageEngine> shortBackbone;
-  /// Null where limits.longFrames is 0.
-  std::shared_ptr<StageEngine> longBackbone;
-  std::shared_ptr<StageEngine> transformer;
-};
 
 class NetworkStages {
  public:

@@ -40,6 +40,11 @@ std::array<LevelSize, kLevels> levelSizes(const PipelineLimits& limits) {
   return sizes;
 }
 
+const char* levelName(int level) {
+  static constexpr const char* kNames[kLevels] = {"level0", "level1", "level2"};
+  return kNames[level];
+}
+
 void checkLimits(const PipelineLimits& limits) {
   // Far beyond what any network has; small enough that no product of sizes overflows.
   constexpr int kExtent = 1 << 14;

@@ -51,6 +51,9 @@ struct LevelSize {
 };
 std::array<LevelSize, kLevels> levelSizes(const PipelineLimits& limits);
 
+/// `level0`, …
+const char* levelName(int level);
+
 /// Frames as a decoder gives them.
 struct SourceFormat {
   int height = 0;

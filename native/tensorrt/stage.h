@@ -56,8 +56,11 @@ class StageEngine {
  public:
   virtual ~StageEngine() = default;
   virtual size_t activationBytes(int profile) const = 0;
-  /// Throws BAD_ENGINE when there is no such tensor.
+  /// Both throw BAD_ENGINE when there is no such tensor. Extents that depend on the profile are −1.
   virtual StageType type(const char* tensor) const = 0;
+  virtual StageShape shape(const char* tensor) const = 0;
+  /// Names the engine in messages.
+  virtual const std::string& path() const = 0;
   /// `activations` holds activationBytes(profile) and outlives the context, as does the engine. `stream` orders what
   /// the choice of the profile queues. Throws OUT_OF_MEMORY, BAD_ENGINE, DEVICE_FAILED.
   virtual std::unique_ptr<StageContext> createContext(int profile, Activations activations, cudaStream_t stream) = 0;

@@ -15,20 +15,6 @@ std::exception_ptr failure(const char* code, const std::string& message) {
   return std::make_exception_ptr(Failure(code, message));
 }
 
-ElementType elementOf(const StageEngine& engine, const char* tensor) {
-  switch (engine.type(tensor)) {
-    case StageType::Float16: return ElementType::kFloat16;
-    case StageType::Float32: return ElementType::kFloat32;
-    default: throw Failure(code::kBadEngine, std::string("the engine's tensor ") + tensor + " is of no float type");
-  }
-}
-
-size_t mostActivations(const StageEngine& engine, int profiles) {
-  size_t bytes = 0;
-  for (int profile = 0; profile < profiles; ++profile) bytes = std::max(bytes, engine.activationBytes(profile));
-  return bytes;
-}
-
 }  // namespace
 
 WindowPipeline::WindowPipeline(int device, PipelineLimits limits, const PipelineFiles& files,
@@ -36,7 +22,7 @@ WindowPipeline::WindowPipeline(int device, PipelineLimits limits, const Pipeline
     : device_(device), limits_(limits) {
   checkLimits(limits_);
   cuda::useDevice(device_);
-  open(files, loader);
+  engines_ = openEngines(files, loader, limits_);
   tails_ = std::make_unique<StreamTails>(limits_);
   for (int i = 0; i < limits_.inFlight; ++i) {
     slots_.push_back(std::make_unique<PipelineSlot>(limits_, engines_, normalisation, *tails_, note));
@@ -47,28 +33,6 @@ WindowPipeline::WindowPipeline(int device, PipelineLimits limits, const Pipeline
     dispose();
     throw;
   }
-}
-
-void WindowPipeline::open(const PipelineFiles& files, StageLoader& loader) {
-  engines_.shortBackbone = loader.open(files.shortBackbone);
-  if (limits_.longFrames > 0) engines_.longBackbone = loader.open(files.longBackbone);
-  engines_.transformer = loader.open(files.transformer);
-  limits_.element = elementOf(*engines_.shortBackbone, "frames");
-  const auto check = [&](const StageEngine& engine, const char* tensor) {
-    if (elementOf(engine, tensor) == limits_.element) return;
-    throw Failure(code::kBadEngine, std::string("the engines disagree on the type of ") + tensor +
-                                        ": they were built for different precisions");
-  };
-  if (engines_.longBackbone) check(*engines_.longBackbone, "frames");
-  for (const char* name : {"level0", "level1", "level2"}) {
-    check(*engines_.shortBackbone, name);
-    if (engines_.longBackbone) check(*engines_.longBackbone, name);
-    check(*engines_.transformer, name);
-  }
-  check(*engines_.transformer, "mask_features");
-  limits_.shortScratch = mostActivations(*engines_.shortBackbone, limits_.windows);
-  limits_.longScratch = engines_.longBackbone ? mostActivations(*engines_.longBackbone, limits_.windows) : 0;
-  limits_.transformerScratch = mostActivations(*engines_.transformer, limits_.longFrames > 0 ? 2 : 1);
 }
 
 MemoryPlan WindowPipeline::plan() const { return planMemory(limits_, std::nullopt); }

@@ -17,18 +17,11 @@
 
 #include "host_tensor.h"
 #include "memory_plan.h"
-#include "network_stages.h"
+#include "pipeline_engines.h"
 #include "pipeline_slot.h"
 #include "stream_tails.h"
 
 namespace rvos::tensorrt {
-
-struct PipelineFiles {
-  std::string shortBackbone;
-  /// Empty where limits.longFrames is 0.
-  std::string longBackbone;
-  std::string transformer;
-};
 
 enum class SingleStage { Backbone, Transformer };
 
@@ -75,7 +68,6 @@ class WindowPipeline {
   uint64_t push(const std::shared_ptr<Job>& job);
   void work(size_t slot);
   void perform(Job& job, PipelineSlot& slot);
-  void open(const PipelineFiles& files, StageLoader& loader);
 
   const int device_;
   PipelineLimits limits_;

@@ -12,7 +12,6 @@ import {
 } from '../../src/engines/engine-plan.js';
 import { maskByteLength } from '../../src/masks/mask.js';
 import { loadCore } from '../../src/native/load-core.js';
-import type { StageTensor } from '../../src/native/tensorrt-addon.js';
 import { rmsError, worstError } from '../support/compare.js';
 import { recordFigure } from '../support/figures.js';
 import { type GoldenCase, readGoldenCase, swapped } from '../support/golden-case.js';

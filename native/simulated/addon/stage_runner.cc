@@ -93,8 +93,17 @@ class Runner final : public StageRunner {
       promise.Get("then").As<Napi::Function>().Call(
           promise, {Napi::Function::New(env, fulfilled), Napi::Function::New(env, rejected)});
     } catch (const Napi::Error& error) {
-      answer->give({}, "the stage runner failed: " + error.Message());
+      // In a thread that is being terminated every call of JavaScript fails: nobody waits for the answer.
+      answer->give({}, runsJavaScript(env) ? "the stage runner failed: " + error.Message() : "");
     }
+  }
+
+  static bool runsJavaScript(Napi::Env env) {
+    napi_value result;
+    if (napi_run_script(env, Napi::String::New(env, "0"), &result) == napi_ok) return true;
+    napi_value exception;
+    napi_get_and_clear_last_exception(env, &exception);
+    return false;
   }
 
   static void take(const Napi::Value& result, const std::shared_ptr<Answer>& answer) {
@@ -102,6 +111,8 @@ class Runner final : public StageRunner {
       answer->give(tensorrt::readTensors(result, "the stage runner's result"), "");
     } catch (const tensorrt::Failure& failure) {
       answer->give({}, failure.what());
+    } catch (const Napi::Error&) {
+      answer->give({}, "");
     }
   }
 
