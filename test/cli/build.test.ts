@@ -166,6 +166,14 @@ describe('rvos build', () => {
     expect(run.stdout).toBe('');
   });
 
+  it('is scripts/build-engine, too', () => {
+    const script = new URL('../../scripts/build-engine', import.meta.url).pathname;
+    const run = spawnSync(script, ['--size', '60'], { encoding: 'utf8' });
+    expect(run.status).toBe(2);
+    expect(run.stderr).toMatch(/--size.*HEIGHTxWIDTH/);
+    expect(spawnSync(script, ['--help'], { encoding: 'utf8' }).stdout).toMatch(/^Usage: rvos build/);
+  });
+
   it('names the set-up where there is no TensorRT', () => {
     const run = rvos(['build', '--out', engines], { RVOS_TENSORRT_ADDONS: scratch });
     expect(run.status).toBe(1);
