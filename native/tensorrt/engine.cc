@@ -114,6 +114,12 @@ class Engine final : public StageEngine {
   }
 
  private:
+  void require(const char* tensor) const {
+    if (opened_->engine->getTensorIOMode(tensor) == nvinfer1::TensorIOMode::kNONE) {
+      throw Failure(code::kBadEngine, opened_->path + " has no tensor " + tensor);
+    }
+  }
+
   std::shared_ptr<Opened> opened_;
 };
 
