@@ -37,7 +37,7 @@ const engines = built.engines.map(({ name, bytes, seconds, scratch_bytes, peak_h
   seconds,
   engine_mb: megabytes(bytes),
   activations_mb: scratch_bytes === null ? null : megabytes(scratch_bytes),
-  // Of the whole process up to then: it never shrinks from one engine to the next.
+  // Largest resident memory of the process while this one was built.
   peak_host_mb: megabytes(peak_host_bytes),
 }));
 const result = {
