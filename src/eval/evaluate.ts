@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeError, RvosError, throwIfAborted } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic-output.js';
-import { toOutputError } from '../files/output-error.js';
+import { makeFolder } from '../files/make-folder.js';
 import type { Segmenter } from '../segmenter.js';
 import type { DataSet, DataSetProblem, Sample, TrackSample } from './data-set.js';
 import { evaluateFrame } from './frame-sample.js';
@@ -53,11 +52,7 @@ export interface EvaluationResult {
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationResult> {
   const { dataSet, settings, out, signal, pictures = true } = options;
   const pictureFolder = join(out, 'pictures');
-  try {
-    await mkdir(pictures ? pictureFolder : out, { recursive: true });
-  } catch (error) {
-    throw toOutputError(error, out);
-  }
+  await makeFolder(pictures ? pictureFolder : out);
   const journal = await EvaluationJournal.open(out, settings, { fresh: options.force ?? false });
   const problems = new ProblemList();
   const submission = options.submission ? new Submission(out) : undefined;

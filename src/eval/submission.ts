@@ -1,9 +1,10 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { ZipFile } from 'yazl';
 import { AtomicFile, writeFileAtomic } from '../files/atomic-output.js';
+import { makeFolder } from '../files/make-folder.js';
 import { toOutputError } from '../files/output-error.js';
 import type { Mask } from '../masks/mask.js';
 import { encodeMaskPng } from '../masks/png.js';
@@ -20,11 +21,7 @@ export class Submission {
   /** Writes one frame's mask. Names were checked to be plain names. Throws `RvosError` DISK_FULL, OUTPUT_NOT_WRITABLE. */
   async add(video: string, expression: string, frame: string, mask: Mask): Promise<void> {
     const folder = join(this.folder, topFolder, video, expression);
-    try {
-      await mkdir(folder, { recursive: true });
-    } catch (error) {
-      throw toOutputError(error, folder);
-    }
+    await makeFolder(folder);
     await writeFileAtomic(join(folder, `${frame}.png`), await encodeMaskPng(mask), { force: true });
   }
 
