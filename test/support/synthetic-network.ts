@@ -141,8 +141,12 @@ export function transformer(inputs: Readonly<Record<string, StageTensor>>): Stag
   };
 }
 
-/** What a stage runner does with this network's engines. */
+/** What a stage runner does with this network's engines. Refuses inputs that are not finite, wherever they stand. */
 export function runSynthetic({ engine, inputs }: StageCall): StageOutputs {
+  for (const [name, tensor] of Object.entries(inputs)) {
+    if (!tensor.dtype.startsWith('float')) continue;
+    if (!floatsOf(tensor).every(Number.isFinite)) throw new Error(`${name} is not finite`);
+  }
   return engine.includes('transformer') ? transformer(inputs) : backbone(inputs);
 }
 
