@@ -45,7 +45,8 @@ without \`--force\`; Ctrl-C removes what was begun.
 | 2 | wrong usage |
 | 130 | interrupted |
 
-\`RVOS_FFMPEG\` and \`RVOS_FFPROBE\` name other ffmpeg programs than the ones on the path.
+\`RVOS_FFMPEG\` and \`RVOS_FFPROBE\` name other ffmpeg programs than the ones on the path; \`RVOS_ENGINES\` names another folder of
+TensorRT engines than \`engines\` in the working folder.
 
 ## rvos
 
