@@ -84,8 +84,7 @@ inline std::vector<int> aheadOfTimeTargets() {
 inline bool setTargets(nvinfer1::IBuilderConfig& config, const std::vector<int>& targets) {
 #if RVOS_TENSORRT_RTX
   if (targets.empty()) {
-    return config.setNbComputeCapabilities(1) &&
-           config.setComputeCapability(nvinfer1::ComputeCapability::kCURRENT, 0);
+    return config.setNbComputeCapabilities(1) && config.setComputeCapability(nvinfer1::ComputeCapability::kCURRENT, 0);
   }
   if (!config.setNbComputeCapabilities(static_cast<std::int32_t>(targets.size()))) return false;
   std::int32_t index = 0;
@@ -134,6 +133,23 @@ inline std::vector<EngineObjection> engineObjections(const nvinfer1::IRuntime& r
   static_cast<void>(size);
 #endif
   return objections;
+}
+
+// ── running ──
+
+/// An execution context whose activation memory the caller provides; null if there is none to be had. TensorRT-RTX compiles
+/// kernels for the shapes at hand: at once, because what it compiles later would never get into a captured CUDA graph.
+inline std::unique_ptr<nvinfer1::IExecutionContext> createContext(nvinfer1::ICudaEngine& engine) {
+  constexpr auto kStrategy = nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED;
+#if RVOS_TENSORRT_RTX
+  const std::unique_ptr<nvinfer1::IRuntimeConfig> config(engine.createRuntimeConfig());
+  if (!config) return nullptr;
+  config->setExecutionContextAllocationStrategy(kStrategy);
+  config->setDynamicShapesKernelSpecializationStrategy(nvinfer1::DynamicShapesKernelSpecializationStrategy::kEAGER);
+  return std::unique_ptr<nvinfer1::IExecutionContext>(engine.createExecutionContext(config.get()));
+#else
+  return std::unique_ptr<nvinfer1::IExecutionContext>(engine.createExecutionContext(kStrategy));
+#endif
 }
 
 }  // namespace rvos::tensorrt::compat

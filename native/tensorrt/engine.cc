@@ -102,8 +102,7 @@ class Engine final : public StageEngine {
 
   std::unique_ptr<StageContext> createContext(int profile, Activations activations, cudaStream_t stream) override {
     const std::lock_guard<std::mutex> lock(opened_->making);
-    std::unique_ptr<nvinfer1::IExecutionContext> context(
-        opened_->engine->createExecutionContext(nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED));
+    std::unique_ptr<nvinfer1::IExecutionContext> context = compat::createContext(*opened_->engine);
     if (!context) refuse(*opened_->logger, code::kOutOfMemory, opened_->path + " gives no execution context");
     if (!context->setOptimizationProfileAsync(profile, stream)) {
       refuse(*opened_->logger, code::kBadEngine,
