@@ -1,12 +1,14 @@
 import { cp, mkdir, mkdtemp, readFile, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type BuiltEngines, buildEngines } from '../../src/engines/build-engines.js';
 import type { EngineHost } from '../../src/engines/engine-fit.js';
 import { modelFolderName } from '../../src/engines/engine-folder.js';
 import { type EngineManifest, readEngineManifest } from '../../src/engines/engine-manifest.js';
 import { EngineStore } from '../../src/engines/engine-store.js';
+import { sha256 } from '../../src/files/digest.js';
 import { type ModelFolder, openModelFolder } from '../../src/model/model-folder.js';
 import { FakeEngineAddon } from '../support/fake-engine-addon.js';
 
@@ -48,7 +50,8 @@ const manifestPath = () => join(folder(), `${name}.json`);
 
 async function editManifest(edit: (manifest: EngineManifest) => unknown): Promise<void> {
   const manifest = await readEngineManifest(manifestPath(), '');
-  await writeFile(manifestPath(), JSON.stringify(edit(manifest) ?? manifest));
+  await writeFile(`${manifestPath()}.new`, JSON.stringify(edit(manifest) ?? manifest));
+  await rename(`${manifestPath()}.new`, manifestPath());
 }
 
 describe('engines that fit', () => {
@@ -76,6 +79,18 @@ describe('engines that fit', () => {
     await store.findSize(model, size, host);
     await utimes(enginePath(), new Date(), new Date());
     await expect(store.findSize(model, size, host)).rejects.toMatchObject({ code: 'BAD_ENGINE' });
+  });
+
+  it('are found while another process puts new ones in their places', async () => {
+    const bytes = Buffer.concat([await readFile(enginePath()), Buffer.from('built anew')]);
+    await writeFile(enginePath(), bytes);
+    const finding = store.findSize(model, size, host);
+    await sleep(60);
+    await editManifest((m) => {
+      m.file = { bytes: bytes.length, sha256: sha256(bytes) };
+      m.build.seconds = 99;
+    });
+    expect((await finding).long?.manifest).toMatchObject({ build: { seconds: 99 }, file: { bytes: bytes.length } });
   });
 
   it('built ahead of time are found by compute capability', async () => {
