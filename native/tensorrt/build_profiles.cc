@@ -31,12 +31,14 @@ void checkRange(std::size_t profile, const std::string& input, const std::vector
     const std::int64_t max = range.max[axis];
     const std::string where = "axis " + std::to_string(axis) + " ";
     if (min < 1 || max > std::numeric_limits<std::int32_t>::max() || min > opt || opt > max) {
-      refuse(profile, input, where + "needs 1 ≤ min ≤ opt ≤ max, has " + std::to_string(min) + ", " +
-                                 std::to_string(opt) + ", " + std::to_string(max));
+      refuse(profile, input,
+             where + "needs 1 ≤ min ≤ opt ≤ max, has " + std::to_string(min) + ", " + std::to_string(opt) + ", " +
+                 std::to_string(max));
     }
     if (shape[axis] >= 0 && (min != shape[axis] || max != shape[axis])) {
-      refuse(profile, input, where + "is " + std::to_string(shape[axis]) + " in the graph, the profile asks for " +
-                                 std::to_string(min) + " to " + std::to_string(max));
+      refuse(profile, input,
+             where + "is " + std::to_string(shape[axis]) + " in the graph, the profile asks for " +
+                 std::to_string(min) + " to " + std::to_string(max));
     }
   }
 }

@@ -38,8 +38,8 @@ class ThreadsAlive {
     outputs_[build] = output;
   }
 
-  /// Another build may have a file of that name from now on.
-  void abandon(const void* build) {
+  /// The build's output is no longer its own: it is finished, or another build may have a file of that name.
+  void disown(const void* build) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = outputs_.find(build);
     if (found != outputs_.end()) found->second.clear();
@@ -90,6 +90,8 @@ struct BuildRun::State {
     } catch (...) {
       end = toFailure(std::current_exception(), code::kBuildFailed);
     }
+    // From here on the output, if there is one, is a whole engine: it outlives the process.
+    ThreadsAlive::get().disown(this);
     const std::lock_guard<std::mutex> lock(mutex);
     result = std::move(end);
     changed.notify_all();
@@ -134,7 +136,7 @@ BuildRun::Event BuildRun::next() {
   if (state.cancelled) {
     state.changed.wait_for(lock, kPatience, [&] { return state.result.has_value(); });
     OutputFile::remove(state.build.output);
-    ThreadsAlive::get().abandon(&state);
+    ThreadsAlive::get().disown(&state);
     ended_ = true;
     return Failure(code::kCancelled, "the engine build was cancelled");
   }

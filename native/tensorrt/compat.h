@@ -13,6 +13,7 @@
 #pragma GCC diagnostic pop
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 

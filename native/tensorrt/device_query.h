@@ -26,7 +26,8 @@ struct DeviceQuery {
 /// Throws NO_DEVICE or DRIVER_TOO_OLD with the reason if there is no GPU that CUDA can use. Starts nothing on any GPU.
 void requireDevice();
 
-/// At least one device. Asking for free memory makes a CUDA context on each of them. Throws NO_DEVICE or DRIVER_TOO_OLD with the reason, DEVICE_FAILED if a GPU does not answer.
+/// At least one device. Asking for free memory makes a CUDA context on each of them. Throws NO_DEVICE or DRIVER_TOO_OLD
+/// with the reason, DEVICE_FAILED if a GPU does not answer.
 DeviceQuery queryDevices();
 
 /// `13.0` for CUDA's 13000.

@@ -25,11 +25,11 @@ void checkTargets(const std::vector<int>& targets) {
     if (std::find(known.begin(), known.end(), target) != known.end()) continue;
     std::string names;
     for (const int one : known) names += (names.empty() ? "" : ", ") + std::to_string(one);
-    throw Failure(code::kBadTarget,
-                  known.empty() ? std::string(compat::kProduct) + " builds only for the GPU that is present, not for target " +
-                                      std::to_string(target)
-                                : std::string(compat::kProduct) + " does not build for target " +
-                                      std::to_string(target) + "; it knows " + names);
+    throw Failure(code::kBadTarget, known.empty() ? std::string(compat::kProduct) +
+                                                        " builds only for the GPU that is present, not for target " +
+                                                        std::to_string(target)
+                                                  : std::string(compat::kProduct) + " does not build for target " +
+                                                        std::to_string(target) + "; it knows " + names);
   }
 }
 
@@ -53,9 +53,10 @@ std::string parserErrors(const nvonnxparser::IParser& parser, const Logger& logg
   }
   for (const std::string& logged : logger.errors()) {
     // The importer says the same again, with the whole node.
-    const bool told = logged.rfind("ModelImporter", 0) == 0 || std::any_of(descriptions.begin(), descriptions.end(), [&](const std::string& description) {
-      return logged.find(description) != std::string::npos;
-    });
+    const bool told = logged.rfind("ModelImporter", 0) == 0 ||
+                      std::any_of(descriptions.begin(), descriptions.end(), [&](const std::string& description) {
+                        return logged.find(description) != std::string::npos;
+                      });
     if (!told) add(logged);
   }
   return text.empty() ? "no reason given" : text;
@@ -120,7 +121,8 @@ EngineBuildReport buildEngine(const EngineBuild& build, const std::function<void
   throwIfCancelled(cancelled);
   addProfiles(*builder, *network, *config, build.profiles);
   if (!compat::setTargets(*config, build.targets)) {
-    throw Failure(code::kBadTarget, std::string(compat::kProduct) + " refuses the targets: " + logger->errorLine("no reason given"));
+    throw Failure(code::kBadTarget,
+                  std::string(compat::kProduct) + " refuses the targets: " + logger->errorLine("no reason given"));
   }
   config->setProfilingVerbosity(nvinfer1::ProfilingVerbosity::kDETAILED);
   config->clearFlag(nvinfer1::BuilderFlag::kTF32);  // FP32 in the graph means FP32

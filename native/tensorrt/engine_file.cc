@@ -16,7 +16,7 @@ namespace {
 
 std::vector<char> readFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  struct stat status {};
+  struct stat status{};
   if (!file.is_open() || stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
     throw Failure(code::kBadEngine, "cannot read " + path);
   }

@@ -53,7 +53,8 @@ std::map<std::string, std::string> stringMembers(std::string_view json) {
 }
 
 std::string lowerCase(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char character) { return std::tolower(character); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char character) { return std::tolower(character); });
   return text;
 }
 

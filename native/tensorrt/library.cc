@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 
+#include <cstdint>
 #include <mutex>
 
 #include "device_query.h"
@@ -24,8 +25,8 @@ LibraryHandle openLibrary(const std::string& name) {
   LibraryHandle handle(dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL));
   if (!handle) {
     const char* reason = dlerror();
-    throw Failure(code::kLibraryMissing, "cannot open " + name + ": " + (reason == nullptr ? "no reason given" : reason) +
-                                             "; " + kRemedy);
+    throw Failure(code::kLibraryMissing,
+                  "cannot open " + name + ": " + (reason == nullptr ? "no reason given" : reason) + "; " + kRemedy);
   }
   return handle;
 }
@@ -39,8 +40,8 @@ template <typename Function>
 Function entry(void* handle, const std::string& path, const char* name) {
   const auto function = optionalEntry<Function>(handle, name);
   if (function == nullptr) {
-    throw Failure(code::kLibraryVersion,
-                  path + " has no entry point " + name + ": it is not a " + compat::kProduct + " library that rvos knows");
+    throw Failure(code::kLibraryVersion, path + " has no entry point " + name + ": it is not a " + compat::kProduct +
+                                             " library that rvos knows");
   }
   return function;
 }
@@ -80,7 +81,8 @@ const Library& Library::open(const std::string& infer, const std::string& parser
 const Library& Library::get() {
   const std::lock_guard<std::mutex> lock(openMutex());
   if (!openedLibrary()) {
-    throw Failure(code::kLibraryMissing, std::string("the ") + compat::kProduct + " libraries have not been opened: call load first");
+    throw Failure(code::kLibraryMissing,
+                  std::string("the ") + compat::kProduct + " libraries have not been opened: call load first");
   }
   return *openedLibrary();
 }
@@ -119,13 +121,10 @@ Library::Library(const std::string& infer, const std::string& parser) : infer_(i
 
 void Library::checkVersion(const std::string& path) const {
   if (compat::interfaceGeneration(major_, minor_) == compat::kInterfaceGeneration) return;
-  throw Failure(code::kLibraryVersion, path + " is version " + version_ + ", this addon was built for " +
-                                           compat::kProduct + " " + compat::headerVersion() +
-                                           ", whose interfaces differ: build the addon for it (`npm run setup:native`)");
-}
-
-bool Library::atLeast(int major, int minor) const {
-  return major_ > major || (major_ == major && minor_ >= minor);
+  throw Failure(code::kLibraryVersion,
+                path + " is version " + version_ + ", this addon was built for " + compat::kProduct + " " +
+                    compat::headerVersion() +
+                    ", whose interfaces differ: build the addon for it (`npm run setup:native`)");
 }
 
 // The version that is handed over is the older one of headers and library: a library refuses headers newer than itself,
@@ -139,32 +138,40 @@ int versionFor(int major, int minor) {
   return library < headers ? library : headers;
 }
 
+/// What an entry point made. TensorRT 11 gives the address of a member of nothing, a small number, instead of null when
+/// CUDA does not start.
+template <typename Made>
+std::unique_ptr<Made> takeMade(void* made) {
+  constexpr std::uintptr_t kFirstPage = 4096;
+  return std::unique_ptr<Made>(reinterpret_cast<std::uintptr_t>(made) < kFirstPage ? nullptr
+                                                                                   : static_cast<Made*>(made));
+}
+
 }  // namespace
 
 std::unique_ptr<nvinfer1::IBuilder> Library::createBuilder(Logger& logger) const {
-  std::unique_ptr<nvinfer1::IBuilder> builder(
-      static_cast<nvinfer1::IBuilder*>(createBuilder_(&logger, versionFor(major_, minor_))));
+  auto builder = takeMade<nvinfer1::IBuilder>(createBuilder_(&logger, versionFor(major_, minor_)));
   if (!builder) {
-    requireDevice();  // without a usable GPU it throws the reason
-    throw Failure(code::kBuildFailed,
-                  std::string(compat::kProduct) + " " + version_ + " gives no builder: " + logger.errorLine("no reason given"));
+    requireDevice();
+    throw Failure(code::kBuildFailed, std::string(compat::kProduct) + " " + version_ +
+                                          " gives no builder: " + logger.errorLine("no reason given"));
   }
   return builder;
 }
 
 std::unique_ptr<nvinfer1::IRuntime> Library::createRuntime(Logger& logger) const {
-  std::unique_ptr<nvinfer1::IRuntime> runtime(
-      static_cast<nvinfer1::IRuntime*>(createRuntime_(&logger, versionFor(major_, minor_))));
+  auto runtime = takeMade<nvinfer1::IRuntime>(createRuntime_(&logger, versionFor(major_, minor_)));
   if (!runtime) {
     requireDevice();
-    throw Failure(code::kDeviceFailed,
-                  std::string(compat::kProduct) + " " + version_ + " gives no runtime: " + logger.errorLine("no reason given"));
+    throw Failure(code::kDeviceFailed, std::string(compat::kProduct) + " " + version_ +
+                                           " gives no runtime: " + logger.errorLine("no reason given"));
   }
   runtime->setEngineHostCodeAllowed(false);
   return runtime;
 }
 
-std::unique_ptr<nvonnxparser::IParser> Library::createParser(nvinfer1::INetworkDefinition& network, Logger& logger) const {
+std::unique_ptr<nvonnxparser::IParser> Library::createParser(nvinfer1::INetworkDefinition& network,
+                                                             Logger& logger) const {
   std::unique_ptr<nvonnxparser::IParser> parser(
       static_cast<nvonnxparser::IParser*>(createParser_(&network, &logger, NV_ONNX_PARSER_VERSION)));
   if (!parser) {

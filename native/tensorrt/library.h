@@ -23,14 +23,12 @@ class Library {
   /// As `1.7.1.116`.
   const std::string& version() const { return version_; }
 
-  /// Whether the library is at least this version: calls that newer versions brought must ask first.
-  bool atLeast(int major, int minor) const;
-
   /// Throws NO_DEVICE, DRIVER_TOO_OLD, LIBRARY_VERSION or BUILD_FAILED where TensorRT gives none. Classic TensorRT needs a
   /// GPU to build on, TensorRT-RTX does not. The logger must outlive the builder.
   std::unique_ptr<nvinfer1::IBuilder> createBuilder(Logger& logger) const;
 
-  /// Never allows host code in engines. Throws LIBRARY_VERSION or DEVICE_FAILED.
+  /// Never allows host code in engines. Classic TensorRT needs a GPU for it. Throws NO_DEVICE, DRIVER_TOO_OLD or
+  /// DEVICE_FAILED.
   std::unique_ptr<nvinfer1::IRuntime> createRuntime(Logger& logger) const;
 
   /// Throws LIBRARY_VERSION.

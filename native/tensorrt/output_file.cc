@@ -27,8 +27,8 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
 
 OutputFile::~OutputFile() {
   if (descriptor_ < 0) return;
-  struct stat own {};
-  struct stat named {};
+  struct stat own{};
+  struct stat named{};
   // Somebody may have removed the file and made another one of the same name.
   const bool same = fstat(descriptor_, &own) == 0 && S_ISREG(own.st_mode) && stat(path_.c_str(), &named) == 0 &&
                     own.st_dev == named.st_dev && own.st_ino == named.st_ino;
@@ -37,7 +37,7 @@ OutputFile::~OutputFile() {
 }
 
 void OutputFile::remove(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)) unlink(path.c_str());
 }
 

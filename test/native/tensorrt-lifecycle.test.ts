@@ -12,11 +12,13 @@ let golden: Awaited<ReturnType<typeof openGoldenModel>>;
 let files: TensorRtFiles;
 let text: string;
 let backbone: string;
+let hasDevice: boolean;
 
 beforeAll(async () => {
   golden = await openGoldenModel('fp16');
   const { addon, probe } = await loadTensorRt('tensorrt-rtx');
   expect(addon.flavor).toBe('tensorrt-rtx');
+  hasDevice = probe.learnt.devices.length > 0;
   ({ files } = probe);
   text = await writeEngineGraph(golden.model, 'text-encoder');
   backbone = await writeEngineGraph(golden.model, 'backbone');
@@ -144,13 +146,13 @@ describe('threads and processes', () => {
 });
 
 describe('libraries', () => {
-  /** A library of another version: exports the functions that tell it, and nothing else. */
-  function fakeLibrary(version: string): string {
+  /** A library that tells its version and has, beyond that, the C functions `more`. */
+  function fakeLibrary(version: string, more = ''): string {
     const [major, minor, patch] = version.split('.');
     const library = join(golden.scratch, `libfake-${version}.so`);
     const lines = { Major: major, Minor: minor, Patch: patch, Build: '5' };
     const functions = Object.entries(lines).map(([part, n]) => `int getInferLib${part}Version(void) { return ${n}; }`);
-    execFileSync('cc', ['-shared', '-fPIC', '-x', 'c', '-', '-o', library], { input: functions.join('\n') });
+    execFileSync('cc', ['-shared', '-fPIC', '-x', 'c', '-', '-o', library], { input: [...functions, more].join('\n') });
     return library;
   }
 
@@ -190,6 +192,23 @@ describe('libraries', () => {
       expect(refused.message).toContain(refused.headers);
     },
   );
+
+  it('that give nothing to work with are typed errors, even if they give something else than null', async () => {
+    // TensorRT 11 gives such an address where CUDA does not start.
+    const useless = `
+      void* createInferBuilder_INTERNAL(void* logger, int version) { return 0; }
+      void* createInferRuntime_INTERNAL(void* logger, int version) { return (void*)0x228; }
+      void* createNvOnnxParser_INTERNAL(void* network, void* logger, int version) { return 0; }`;
+    const library = JSON.stringify(fakeLibrary('1.7.0', useless));
+    const ended = await runScript(`
+      load(${library}, ${library});
+      const tell = (error) => say(failure(error));
+      addon.buildEngine(builds.text).done.catch(tell).then(() => addon.inspectEngine(files.addon)).catch(tell);`);
+    expect(ended).toMatchObject({ status: 0, signal: null });
+    const codes = (linesOf(ended) as { code: string }[]).map(({ code }) => code);
+    expect(codes[0]).toMatch(hasDevice ? /BUILD_FAILED/ : /NO_DEVICE|DRIVER_TOO_OLD/);
+    expect(codes[1]).toMatch(hasDevice ? /DEVICE_FAILED/ : /NO_DEVICE|DRIVER_TOO_OLD/);
+  });
 
   it('that are something else are LIBRARY_VERSION', async () => {
     const ended = await runScript(`

@@ -13,8 +13,8 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&] {
     const Napi::Object names = readObject(info[0], "load: libraries");
-    const Library& library = Library::open(readString(names.Get("infer"), "load: infer"),
-                                           readString(names.Get("parser"), "load: parser"));
+    const Library& library =
+        Library::open(readString(names.Get("infer"), "load: infer"), readString(names.Get("parser"), "load: parser"));
     Napi::Object result = Napi::Object::New(env);
     result.Set("libraryVersion", library.version());
     return result;
