@@ -1,6 +1,7 @@
 // See engine_file.h.
 #include "engine_file.h"
 
+#include <cstddef>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -27,6 +28,12 @@ std::string readWholeFile(const std::string& path, const char* code) {
 std::string writeEngine(const EngineFile& engine) {
   std::ostringstream text;
   text << kMagic << "\nfolder " << engine.folder << "\nprofiles " << engine.profiles << '\n';
+  for (const InputRange& range : engine.ranges) {
+    text << "range " << range.profile << ' ' << range.input;
+    for (const int64_t extent : range.least) text << ' ' << extent;
+    for (const int64_t extent : range.most) text << ' ' << extent;
+    text << '\n';
+  }
   for (const GraphTensor& tensor : engine.tensors) {
     text << "tensor " << (tensor.input ? "input" : "output") << ' ' << tensor.dtype << ' ' << tensor.name;
     for (const int64_t extent : tensor.shape) text << ' ' << extent;
@@ -51,6 +58,14 @@ EngineFile readEngine(const std::string& path) {
       std::getline(words, engine.folder);
     } else if (key == "profiles") {
       std::getline(words, engine.profiles);
+    } else if (key == "range") {
+      InputRange range;
+      words >> range.profile >> range.input;
+      for (int64_t extent; words >> extent;) range.most.push_back(extent);
+      const auto middle = range.most.begin() + static_cast<std::ptrdiff_t>(range.most.size() / 2);
+      range.least.assign(range.most.begin(), middle);
+      range.most.erase(range.most.begin(), middle);
+      engine.ranges.push_back(range);
     } else if (key == "tensor") {
       GraphTensor tensor;
       std::string mode;

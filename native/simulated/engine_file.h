@@ -3,6 +3,7 @@
 //   rvos simulated engine 1
 //   folder <folder of the graph, where its weights lie>
 //   profiles <JSON of the profiles>
+//   range <profile> <input> <least extents> <largest extents>
 //   tensor <input or output> <type> <name> <extents, −1 for those of the profile>
 //   graph <bytes>
 #pragma once
@@ -17,9 +18,18 @@ namespace rvos::simulated {
 /// What every stage takes for activations.
 inline constexpr size_t kScratchBytes = 1 << 16;
 
+/// Shapes of one input that a profile allows.
+struct InputRange {
+  int profile = 0;
+  std::string input;
+  std::vector<int64_t> least;
+  std::vector<int64_t> most;
+};
+
 struct EngineFile {
   std::string folder;
   std::string profiles;
+  std::vector<InputRange> ranges;
   std::vector<GraphTensor> tensors;
   std::string graph;
 };

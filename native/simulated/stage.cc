@@ -74,6 +74,14 @@ struct Shared {
   }
 };
 
+bool within(const InputRange& range, const StageShape& shape) {
+  if (static_cast<int>(range.least.size()) != shape.rank) return false;
+  for (int i = 0; i < shape.rank; ++i) {
+    if (shape.axes[i] < range.least[i] || shape.axes[i] > range.most[i]) return false;
+  }
+  return true;
+}
+
 /// How a context stands: queued work refers to the very state it was queued with.
 struct ContextState {
   std::shared_ptr<const Shared> engine;
@@ -114,6 +122,9 @@ class Context final : public StageContext {
     const GraphTensor& tensor = state_->engine->tensor(input);
     bool fits = tensor.input && static_cast<int>(tensor.shape.size()) == shape.rank;
     for (int i = 0; fits && i < shape.rank; ++i) fits = tensor.shape[i] == -1 || tensor.shape[i] == shape.axes[i];
+    for (const InputRange& range : state_->engine->file.ranges) {
+      if (range.profile == state_->profile && range.input == input) fits = fits && within(range, shape);
+    }
     if (!fits) throw Failure(code::kBadEngine, std::string("the engine does not take this shape of ") + input);
     changed().shapes[input] = shape;
   }
@@ -152,7 +163,12 @@ class Engine final : public StageEngine {
  public:
   explicit Engine(std::shared_ptr<const Shared> shared) : shared_(std::move(shared)) {}
 
-  size_t activationBytes(int) const override { return kScratchBytes; }
+  size_t activationBytes(int profile) const override {
+    const auto& ranges = shared_->file.ranges;
+    const bool known = std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return range.profile == profile; });
+    if (known) return kScratchBytes;
+    throw Failure(code::kBadEngine, shared_->path + " has no optimization profile " + std::to_string(profile));
+  }
   StageType type(const char* tensor) const override { return typeOf(shared_->tensor(tensor).dtype); }
   StageShape shape(const char* tensor) const override {
     StageShape shape;

@@ -56,6 +56,12 @@ void checkTransformer(const StageEngine& engine, const PipelineLimits& limits, S
   require(engine, "mask_features", element, {kAny, kAny, kernel, sizes[0].height, sizes[0].width});
 }
 
+size_t mostActivations(const StageEngine& engine, int profiles) {
+  size_t bytes = 0;
+  for (int profile = 0; profile < profiles; ++profile) bytes = std::max(bytes, engine.activationBytes(profile));
+  return bytes;
+}
+
 }  // namespace
 
 PipelineEngines openEngines(const PipelineFiles& files, StageLoader& loader, PipelineLimits& limits) {
@@ -72,12 +78,10 @@ PipelineEngines openEngines(const PipelineFiles& files, StageLoader& loader, Pip
   if (engines.longBackbone) checkBackbone(*engines.longBackbone, limits, limits.longFrames, element);
   checkTransformer(*engines.transformer, limits, element);
 
-  limits.shortScratch = engines.shortBackbone->activationBytes(0);
-  limits.longScratch = engines.longBackbone ? engines.longBackbone->activationBytes(0) : 0;
-  limits.transformerScratch = engines.transformer->activationBytes(0);
-  if (limits.longFrames > 0) {
-    limits.transformerScratch = std::max(limits.transformerScratch, engines.transformer->activationBytes(1));
-  }
+  // A backbone has a profile for each number of windows, the transformer one for each form.
+  limits.shortScratch = mostActivations(*engines.shortBackbone, limits.windows);
+  limits.longScratch = engines.longBackbone ? mostActivations(*engines.longBackbone, limits.windows) : 0;
+  limits.transformerScratch = mostActivations(*engines.transformer, limits.longFrames > 0 ? 2 : 1);
   return engines;
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,16 +6,8 @@ import type { NativePipeline, PipelineBatch, PipelineOptions, StageTensor } from
 import { noise } from '../support/compare.js';
 import { NoiseVideo, normalisation, sentence, source } from '../support/plain-pipeline.js';
 import { type SimulatedAddon, type StageCall, simulatedAddon } from '../support/simulated-device.js';
-import {
-  backbone,
-  float,
-  half,
-  ints,
-  limits,
-  runSynthetic,
-  transformer,
-  writeSyntheticEngines,
-} from '../support/synthetic-network.js';
+import { writeEngine, writeSyntheticEngines } from '../support/synthetic-engines.js';
+import { backbone, float, half, ints, limits, runSynthetic, transformer } from '../support/synthetic-network.js';
 
 /* What the runtime part of the addon refuses, in one line that names the field, and single stages. */
 
@@ -149,6 +141,10 @@ describe('opening', () => {
     await expect(addon.openPipeline(other)).rejects.toEqual(
       refused(/short\.engine: the tensor frames is of shape/, 'BAD_ENGINE'),
     );
+    const more = { ...options, windows: 4 };
+    await expect(addon.openPipeline(more)).rejects.toEqual(
+      refused(/short\.engine has no optimization profile 3/, 'BAD_ENGINE'),
+    );
     const queries = { ...options, objectQueries: 6 };
     await expect(addon.openPipeline(queries)).rejects.toEqual(refused(/the tensor referred_score/, 'BAD_ENGINE'));
   });
@@ -256,16 +252,16 @@ describe('single stages', () => {
 
 describe('a text encoder', () => {
   it('encodes within its limits, one call after another', async () => {
-    const engine = join(folder, 'text.engine');
     const tensors = [
       'input int64 input_ids -1 -1',
       'input int64 attention_mask -1 -1',
       'output float32 text_features -1 -1 6',
     ];
-    await writeFile(
-      engine,
-      `rvos simulated engine 1\nfolder ${folder}\nprofiles []\n${tensors.map((line) => `tensor ${line}\n`).join('')}graph 0\n`,
-    );
+    const range = [
+      [1, 2],
+      [2, 5],
+    ] as const;
+    const engine = await writeEngine(folder, 'text', tensors, [{ input_ids: range, attention_mask: range }]);
     const encoder = await addon.openTextEncoder({ device: 0, engine, sentences: 2, tokens: 5, features: 6 });
     const job = (sentences: number, tokens: number) => {
       const inputIds = new BigInt64Array(sentences * tokens).map((_, i) => BigInt(i + 1));

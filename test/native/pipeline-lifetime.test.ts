@@ -8,7 +8,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { NativePipeline, PipelineBatch, PipelineOptions } from '../../src/native/tensorrt-addon.js';
 import { NoiseVideo, normalisation, plainWindow, sentence, source } from '../support/plain-pipeline.js';
 import { type SimulatedAddon, simulatedAddon } from '../support/simulated-device.js';
-import { limits, runSynthetic, writeSyntheticEngines } from '../support/synthetic-network.js';
+import { writeSyntheticEngines } from '../support/synthetic-engines.js';
+import { limits, runSynthetic } from '../support/synthetic-network.js';
 
 let addon: SimulatedAddon;
 let folder: string;

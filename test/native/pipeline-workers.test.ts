@@ -9,7 +9,8 @@ import type { PipelineSentenceResult } from '../../src/native/tensorrt-addon.js'
 import { compileSource } from '../support/compiled-source.js';
 import { NoiseVideo, normalisation, plainWindow, sentence, source } from '../support/plain-pipeline.js';
 import { type SimulatedAddon, simulatedAddon, simulatedAddonPath } from '../support/simulated-device.js';
-import { limits, runSynthetic, writeSyntheticEngines } from '../support/synthetic-network.js';
+import { writeSyntheticEngines } from '../support/synthetic-engines.js';
+import { limits, runSynthetic } from '../support/synthetic-network.js';
 
 /* Each worker thread has pipelines of its own; one that ends in the middle of its work takes nothing else with it. */
 

@@ -12,7 +12,8 @@ import {
   source,
 } from '../support/plain-pipeline.js';
 import { type SimulatedAddon, simulatedAddon } from '../support/simulated-device.js';
-import { limits, runSynthetic, writeSyntheticEngines } from '../support/synthetic-network.js';
+import { writeSyntheticEngines } from '../support/synthetic-engines.js';
+import { limits, runSynthetic } from '../support/synthetic-network.js';
 
 /*
  * The window pipeline, as compiled for a GPU but for the device under it, against the plain computation: equal bit for bit.

@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { PipelineLimits, StageTensor } from '../../src/native/tensorrt-addon.js';
 import { fromHalf, toHalf } from '../../src/tensors/float16.js';
 import type { StageCall, StageOutputs } from './simulated-device.js';
@@ -148,42 +146,4 @@ export function runSynthetic({ engine, inputs }: StageCall): StageOutputs {
     if (!floatsOf(tensor).every(Number.isFinite)) throw new Error(`${name} is not finite`);
   }
   return engine.includes('transformer') ? transformer(inputs) : backbone(inputs);
-}
-
-/** Engine files of this network in a folder. */
-export async function writeSyntheticEngines(
-  folder: string,
-): Promise<{ short: string; long: string; transformer: string }> {
-  const { height, width, objectQueries: n, kernelSize: k, textFeatures: d, shortFrames, longFrames } = limits;
-  const [, h0, w0] = levels[0];
-  const write = async (name: string, tensors: readonly string[]) => {
-    const path = join(folder, `${name}.engine`);
-    const lines = tensors.map((tensor) => `tensor ${tensor}\n`).join('');
-    await writeFile(path, `rvos simulated engine 1\nfolder ${folder}\nprofiles []\n${lines}graph 0\n`);
-    return path;
-  };
-  const levelTensors = (mode: string, frames: number) =>
-    levels.map((level, i) => `${mode} float16 level${i} -1 ${frames} ${level.join(' ')}`);
-  const writeBackbone = (name: string, frames: number) =>
-    write(name, [
-      `input float16 frames -1 ${frames} 3 ${height} ${width}`,
-      'input int32 frame_count -1',
-      ...levelTensors('output', frames),
-    ]);
-  return {
-    short: await writeBackbone('short', shortFrames),
-    long: await writeBackbone('long', longFrames),
-    transformer: await write('transformer', [
-      ...levelTensors('input', -1),
-      'input int32 frame_count -1',
-      `input float32 text_features -1 -1 ${d}`,
-      'input int64 attention_mask -1 -1',
-      'input int32 window_index -1',
-      `output float32 referred_score -1 ${n}`,
-      'output int32 query_index -1',
-      `output float32 mask_kernels -1 -1 ${k}`,
-      `output float32 all_mask_kernels -1 -1 ${n} ${k}`,
-      `output float16 mask_features -1 -1 ${k} ${h0} ${w0}`,
-    ]),
-  };
 }

@@ -1,5 +1,6 @@
 // The builder part of the addon's contract without TensorRT: `buildEngine` puts the ONNX graph into the file that stands
 // for an engine, in a few steps that report progress and can be cancelled.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -54,20 +55,42 @@ struct Build {
   std::string graph;
   std::string output;
   std::string profiles;
+  std::vector<InputRange> ranges;
 };
 
-/// Names in profiles must be inputs of the graph.
-void checkProfiles(const Napi::Value& profiles, const std::vector<GraphTensor>& tensors) {
-  if (!profiles.IsArray()) throw Failure(code::kBadProfile, "profiles must be an array");
-  const Napi::Array list = profiles.As<Napi::Array>();
+std::vector<int64_t> readExtents(const Fields& range, const char* field) {
+  std::vector<int64_t> extents;
+  const Napi::Array list = range.list(field);
   for (uint32_t i = 0; i < list.Length(); ++i) {
-    const Napi::Array names = Napi::Value(list.Get(i)).As<Napi::Object>().GetPropertyNames();
+    extents.push_back(tensorrt::readWhole(list.Get(i), tensorrt::place(range.what(field), i), 0, 1 << 30));
+  }
+  return extents;
+}
+
+std::vector<InputRange> readRanges(const Fields& build) {
+  std::vector<InputRange> ranges;
+  const Napi::Array profiles = build.list("profiles");
+  for (uint32_t i = 0; i < profiles.Length(); ++i) {
+    const Fields profile(profiles.Get(i), tensorrt::place(build.what("profiles"), i));
+    const Napi::Array names = Napi::Value(profiles.Get(i)).As<Napi::Object>().GetPropertyNames();
     for (uint32_t k = 0; k < names.Length(); ++k) {
       const std::string name = Napi::Value(names.Get(k)).As<Napi::String>();
-      bool known = false;
-      for (const GraphTensor& tensor : tensors) known = known || (tensor.input && tensor.name == name);
-      if (!known) throw Failure(code::kBadProfile, "the graph has no input " + name);
+      const Fields range = profile.object(name.c_str());
+      ranges.push_back({static_cast<int>(i), name, readExtents(range, "min"), readExtents(range, "max")});
     }
+  }
+  return ranges;
+}
+
+/// Names in profiles must be inputs of the graph, of as many axes.
+void checkRanges(const EngineFile& engine) {
+  for (const InputRange& range : engine.ranges) {
+    const auto fits = [&](const GraphTensor& tensor) {
+      return tensor.input && tensor.name == range.input && tensor.shape.size() == range.least.size() &&
+             range.least.size() == range.most.size();
+    };
+    if (std::any_of(engine.tensors.begin(), engine.tensors.end(), fits)) continue;
+    throw Failure(code::kBadProfile, "the graph has no input " + range.input + " of as many axes");
   }
 }
 
@@ -79,6 +102,8 @@ EngineFile build(const Build& build, const std::atomic<bool>& cancelled, const s
   const size_t slash = build.graph.rfind('/');
   engine.folder = slash == std::string::npos ? "." : build.graph.substr(0, slash);
   engine.profiles = build.profiles;
+  engine.ranges = build.ranges;
+  checkRanges(engine);
   for (int step = 1; step <= kSteps; ++step) {
     report(step);
     std::this_thread::sleep_until(started + step * kStepTime);
@@ -98,7 +123,7 @@ Napi::Value buildEngine(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return tensorrt::guarded(env, [&]() -> Napi::Value {
     const Fields fields(info[0], "buildEngine");
-    Build wanted{fields.text("graph"), fields.text("output"), ""};
+    Build wanted{fields.text("graph"), fields.text("output"), "", readRanges(fields)};
     wanted.profiles = json(env, "stringify", fields.value("profiles")).As<Napi::String>();
     const auto cancelled = std::make_shared<std::atomic<bool>>(false);
     RuntimeState& state = *tensorrt::environmentState(env).runtime;
@@ -122,14 +147,7 @@ Napi::Value buildEngine(const Napi::CallbackInfo& info) {
       const EngineFile engine = build(wanted, *cancelled, report);
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - started;
       const size_t bytes = writeEngine(engine).size();
-      return [tensors = engine.tensors, seconds, bytes, output = wanted.output](Napi::Env env, Napi::Object kept) -> Napi::Value {
-        const Napi::Value profiles = Napi::Value(kept.Get("build")).As<Napi::Object>().Get("profiles");
-        try {
-          checkProfiles(profiles, tensors);
-        } catch (const Failure& failure) {
-          std::remove(output.c_str());
-          throw tensorrt::toError(env, failure);
-        }
+      return [tensors = engine.tensors, seconds, bytes](Napi::Env env, Napi::Object) -> Napi::Value {
         Napi::Object result = Napi::Object::New(env);
         result.Set("seconds", seconds.count());
         result.Set("engineBytes", static_cast<double>(bytes));
