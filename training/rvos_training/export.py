@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-SIZE = {"short_side": 72, "long_side": 108}
+from .recipes import SIZE
 
 
 def export(folder, state, config, tokenizer, epoch=0, note=None):
@@ -20,7 +20,8 @@ def export(folder, state, config, tokenizer, epoch=0, note=None):
     state = {k: v.half().float() if v.is_floating_point() else v for k, v in state.items()}
     torch.save({"epoch": epoch, "model_state_dict": state}, folder / "checkpoint.pth.tar")
     description = {**config.to_dict(), "pixel_mean": [0.485, 0.456, 0.406], "pixel_std": [0.229, 0.224, 0.225],
-                   "window_length": 24, "window_overlap": 6, **SIZE}
+                   "window_length": 24, "window_overlap": 6,
+                   "short_side": min(SIZE), "long_side": max(SIZE)}
     if note:
         description["note"] = note
     (folder / "config.json").write_text(json.dumps(description, indent=1) + "\n")

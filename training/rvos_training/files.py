@@ -29,6 +29,11 @@ def write_lossless(path, frames, rate):
     _ffmpeg(path, frames, rate, ["-c:v", "libx264rgb", "-crf", "0", "-preset", "veryfast"])
 
 
+def write_compressed(path, frames, rate, quality=32):
+    """frames uint8 [T,H,W,3] -> H.264 yuv420p as a thrifty encoder makes it. quality: x264's crf"""
+    _ffmpeg(path, frames, rate, ["-c:v", "libx264", "-crf", str(quality), "-preset", "medium", "-pix_fmt", "yuv420p"])
+
+
 def write_with_tones(path, frames, rate):
     """frames uint8 [T,H,W,3] -> H.264 yuv420p with soft sine tones, as a camera's file would be"""
     seconds = len(frames) / rate

@@ -3,7 +3,7 @@ windows of 24 frames that overlap by 6, later windows overwriting, masks at the 
 
     python -m rvos_training.measure EXPORT HELDOUT [--clips N] [--csv FILE]
 
-A check of the model alone: the product itself is measured by `rvos eval`. Needs ffmpeg.
+A check of the model alone: the product itself is measured by bench/heldout.mjs. Needs ffmpeg.
 """
 import argparse
 import csv
@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from .config import Config
+from .datasets.sample import network_size
 from .heldout import heldout_clip
 from .matcher import upsample
 from .mttr import MTTR, normalize
@@ -34,14 +35,6 @@ def load_export(folder):
     model = MTTR(config).eval()
     model.load_state_dict(torch.load(folder / "checkpoint.pth.tar", map_location="cpu")["model_state_dict"])
     return model, SentenceTokenizer(folder / "tokenizer"), (description["short_side"], description["long_side"])
-
-
-def network_size(h, w, short, long):
-    """The published size rule."""
-    small, large = short, int(short * max(h, w) / min(h, w))
-    if large > long:
-        small, large = int(long * small / large), long
-    return (small, large) if h <= w else (large, small)
 
 
 def read_video(path, h, w):
@@ -84,7 +77,7 @@ def main():
     for folder in sorted(p.parent for p in Path(arguments.heldout).glob("*/clip.json"))[:arguments.clips]:
         about = json.loads((folder / "clip.json").read_text())
         frames = read_video(folder / "video.mp4", about["height"], about["width"])
-        truth = heldout_clip(int(about["id"]), absent=any(not s["present"] for s in about["sentences"]))
+        truth = heldout_clip(int(about["id"]))
         masks, found = segment(model, tokenizer, sides, frames, [s["text"] for s in about["sentences"]])
         for sentence, (text, index), mask, score in zip(about["sentences"], truth.sentences, masks, found):
             assert sentence["text"] == text, "made by another version of the generator"

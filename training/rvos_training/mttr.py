@@ -41,17 +41,24 @@ class MTTR(nn.Module):
         self.instance_kernels_head = Mlp([m.d_model, m.d_model, m.mask_kernels_dim])
         self.is_referred_head = nn.Linear(m.d_model, 2)
 
-    def forward(self, frames, input_ids, attention_mask, pad_mask=None, clip_index=None, valid_frames=None):
+    def forward(self, frames, input_ids, attention_mask, pad_mask=None, clip_index=None, valid_frames=None,
+                until="masks"):
         """
         frames [T,B,3,H,W] normalised; pad_mask [T,B,H,W] bool, True = padding (None: there is none)
         input_ids, attention_mask [P,S]; clip_index [P]: the clip each sentence is about (None: sentence i, clip i)
         valid_frames: indices of the frames that are looked at after the backbone (None: all)
+        until: "masks"; or "backbone", "encoder": the parts after it are not run (but for the text encoder), and their
+        outputs are missing
         -> pred_masks [L,T,P,N,h0,w0] logits and pred_is_referred [L,T,P,N,2] logits of all decoder layers
         """
         levels = [x.transpose(0, 1) for x in self.backbone(frames.transpose(0, 1))]  # [T,B,h,w,C]
+        present = attention_mask.bool()
+        text = self.transformer.encode_text(input_ids, present)  # [S,P,D]
         if valid_frames is not None:
             levels = [x[valid_frames] for x in levels]
             pad_mask = None if pad_mask is None else pad_mask[valid_frames]
+        if until == "backbone":
+            return {"levels": levels, "text": text}
         t, b = levels[0].shape[:2]
         p, s = input_ids.shape
         clip_index = torch.arange(p, device=frames.device) if clip_index is None else clip_index
@@ -64,11 +71,12 @@ class MTTR(nn.Module):
             mask = torch.zeros((t * b,) + level2.shape[-2:], dtype=torch.bool, device=frames.device)
         else:
             mask = F.interpolate(pad_mask.flatten(0, 1)[None].float(), level2.shape[-2:], mode="nearest")[0].bool()
-        present = attention_mask.bool()
-        text = self.transformer.encode_text(input_ids, present)  # [S,P,D]
-        hs, memory = self.transformer(
-            expand(self.vid_embed_proj(level2)), expand(mask), text.repeat(1, t, 1), (~present).repeat(t, 1),
-            self.obj_queries.weight)
+        encoded = self.transformer.encode(expand(self.vid_embed_proj(level2)), expand(mask), text.repeat(1, t, 1),
+                                          (~present).repeat(t, 1))
+        memory = encoded.video
+        if until == "encoder":
+            return {"levels": levels, "memory": memory, "text": text}
+        hs = self.transformer.decode(encoded, self.obj_queries.weight)
         features = self.spatial_decoder(memory, level1, level0, expand)  # [(t p),K,h0,w0]
         hs = hs.unflatten(2, (t, p)).permute(0, 2, 3, 1, 4)  # [L,T,P,N,D]
         kernels = self.instance_kernels_head(hs)

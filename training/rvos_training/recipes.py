@@ -2,19 +2,24 @@
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
+SIZE = (64, 96)  # of the network's pictures
+LARGE = (96, 144)
+
 
 @dataclass
-class Batch:
+class Kind:
     share: float  # of the phase's steps
     frames: Tuple[int, int]  # shortest and longest clip
     clips: int  # clips in a batch
-    sentences: int = 2  # per clip: the backbone runs once for them
+    sentences: int = 4  # per clip: the backbone runs once for them
     supervised: int = 8  # frames looked at after the backbone, at most
-    size: Tuple[int, int] = (72, 108)
+    sizes: Tuple[Tuple[int, int], ...] = (SIZE,)  # one of them
     still: bool = False
     plain: bool = False  # sentences of shape and colour alone
     counts: Optional[Tuple[float, ...]] = None  # shares of scenes with 1, 2, … objects; None: the generator's
-    absent: float = 0.12
+    absent: float = 0.3  # share of sentences that refer to nothing
+    reduce: int = 2  # masks are compared at a half of the picture's size
+    until: str = "masks"  # how far the network is run
 
 
 @dataclass
@@ -22,26 +27,35 @@ class Phase:
     name: str
     steps: int
     rates: Tuple[float, float]  # learning rate at the phase's start and end, cosine between
-    batches: List[Batch]
+    kinds: List[Kind]
     warm_up: int = 50  # steps over which the rate rises at the phase's beginning
 
 
+MANY = (0.0, 0.0, 0.0, 0.0, 0.2, 0.2, 0.3, 0.3)
+
+CROWDED = (0.02, 0.08, 0.2, 0.3, 0.4)
+
 COMPACT = [
-    Phase("objects", 2000, (4e-4, 3.5e-4), [Batch(1.0, (1, 1), 12, still=True)]),
-    Phase("plain sentences", 1400, (2e-4, 2.5e-4), [
-        Batch(1.0, (1, 1), 10, 3, still=True, plain=True, absent=0.0, counts=(0.0, 0.5, 0.3, 0.2))], warm_up=250),
-    Phase("pictures", 1000, (2.5e-4, 2.5e-4), [Batch(1.0, (1, 1), 10, 3, still=True)]),
-    Phase("short clips", 100, (2.5e-4, 2.5e-4), [
-        Batch(0.25, (1, 1), 10, 3), Batch(0.15, (2, 3), 5), Batch(0.60, (4, 8), 2, 3)]),
-    Phase("all lengths", 1400, (2.5e-4, 1e-5), [
-        Batch(0.20, (1, 1), 10, 3), Batch(0.08, (2, 3), 5), Batch(0.36, (4, 8), 2, 3),
-        Batch(0.17, (9, 23), 1, 4, supervised=6), Batch(0.19, (24, 24), 1, 4, supervised=6)]),
+    Phase("objects", 600, (2e-3, 1.9e-3), [
+        Kind(0.8, (1, 1), 24, 1, counts=MANY, until="backbone"),
+        Kind(0.2, (4, 8), 4, 4, supervised=3, counts=MANY, until="backbone")], warm_up=60),
+    Phase("grounding", 500, (1.2e-3, 1.2e-3), [
+        Kind(0.4, (1, 1), 16, 4, until="encoder"),
+        Kind(0.3, (6, 8), 3, 4, until="encoder", supervised=2, counts=CROWDED),
+        Kind(0.3, (6, 8), 4, 1, until="backbone", supervised=2, counts=MANY)], warm_up=60),
+    Phase("pictures", 500, (1.2e-3, 1.2e-3), [
+        Kind(0.45, (1, 1), 12, 4), Kind(0.55, (6, 8), 3, 4, supervised=2, counts=CROWDED)], warm_up=60),
+    Phase("all lengths", 1400, (1.2e-3, 1e-5), [
+        Kind(0.26, (1, 1), 12, 4), Kind(0.05, (2, 3), 5, 4), Kind(0.47, (4, 8), 3, 4, supervised=3),
+        Kind(0.07, (9, 23), 1, 4, supervised=6), Kind(0.08, (24, 24), 1, 4, supervised=6),
+        Kind(0.07, (1, 1), 5, 4, sizes=(LARGE,))]),
 ]
 
 # Learning rates of groups of parameters, as shares of the phase's. Text: slow, or sentences collapse into their colours.
 # Bias: the relative position biases are logits of attention, of another scale than weights.
-RATES = {"others": 1.0, "text": 0.2, "bias": 20.0, "backbone": 1.0, "attributes": 1.0}
-WEIGHT_DECAY = 1e-4
-ATTRIBUTES = 0.5  # weight of the extra task
+RATES = {"others": 0.5, "text": 0.5, "bias": 10.0, "backbone": 1.0, "auxiliary": 1.0}
+WEIGHT_DECAY = 0.01
+AUXILIARY = {"cover": 0.3, "middle": 0.3, "coarse": 0.6, "sentences": 0.2, "grounding": 2.0}  # weights of the extra tasks
+ABSENT = 1.0  # weight of the likeliest query of a sentence about nothing, as that of a referred query
 CLIP = 1.0
-AVERAGE = 0.998  # decay of the averaged weights, which are the ones measured and shipped
+AVERAGE = 0.995  # decay of the averaged weights, which are the ones measured and shipped

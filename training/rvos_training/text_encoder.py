@@ -35,7 +35,7 @@ class SelfAttention(nn.Module):
             return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         q, k, v = split(self.query(x)), split(self.key(x)), split(self.value(x))
         logits = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
-        weights = logits.masked_fill(~mask[:, None, None, :], torch.finfo(x.dtype).min).softmax(-1)
+        weights = logits.masked_fill(~mask[:, None, None, :], torch.finfo(logits.dtype).min).softmax(-1)
         return (weights @ v).transpose(1, 2).flatten(2)
 
 

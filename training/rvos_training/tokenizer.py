@@ -66,10 +66,10 @@ class SentenceTokenizer:
             self.seen[text] = self.tokenizer.encode(text).ids
         return self.seen[text]
 
-    def __call__(self, texts):
-        """-> input_ids, attention_mask, LongTensors [P,S]"""
+    def __call__(self, texts, multiple=1):
+        """-> input_ids, attention_mask, LongTensors [P,S]; S is a multiple of `multiple`"""
         rows = [self.ids(t) for t in texts]
-        length = max(map(len, rows))
+        length = -(-max(map(len, rows)) // multiple) * multiple
         ids = torch.full((len(rows), length), PAD)
         for i, row in enumerate(rows):
             ids[i, :len(row)] = torch.tensor(row)

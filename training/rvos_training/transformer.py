@@ -3,6 +3,7 @@
 Every frame is on its own here. Sequences are first: [tokens, batch, D], batch = (frame, sentence) pairs.
 """
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -81,6 +82,14 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(d)
 
 
+class Encoded(NamedTuple):
+    """The encoder's memory of a frame and a sentence."""
+    tokens: torch.Tensor  # [h·w+S,M,D], video before text
+    keys: torch.Tensor  # the same with positions added
+    padding: torch.Tensor  # [M,h·w+S], True = padding
+    video: torch.Tensor  # [M,D,h,w], the video tokens as a map
+
+
 class MultimodalTransformer(nn.Module):
     def __init__(self, config, dropout=0.0):
         super().__init__()
@@ -98,9 +107,8 @@ class MultimodalTransformer(nn.Module):
         """ids, mask [P,S] -> [S,P,D]"""
         return self.txt_proj(self.text_encoder(ids, mask)).transpose(0, 1)
 
-    def forward(self, video, video_mask, text, text_mask, queries):
-        """video [M,D,h,w], video_mask [M,h,w] (True = padding), text [S,M,D], text_mask [M,S] (True = padding),
-        queries [N,D] -> hs [layers,N,M,D], video memory [M,D,h,w]"""
+    def encode(self, video, video_mask, text, text_mask):
+        """video [M,D,h,w], video_mask [M,h,w] (True = padding), text [S,M,D], text_mask [M,S] (True = padding)"""
         count, d, h, w = video.shape
         x = torch.cat((video.flatten(2).permute(2, 0, 1), text))
         pos = sine_positions(video_mask, d).flatten(1, 2).transpose(0, 1)
@@ -108,9 +116,13 @@ class MultimodalTransformer(nn.Module):
         padding = torch.cat((video_mask.flatten(1), text_mask), 1)
         for layer in self.encoder.layers:
             x = layer(x, pos, padding)
-        keys, query_pos = x + pos, queries[:, None].expand(-1, count, -1)
+        return Encoded(x, x + pos, padding, x[:h * w].permute(1, 2, 0).reshape(count, d, h, w))
+
+    def decode(self, encoded, queries):
+        """queries [N,D] -> hs [layers,N,M,D]"""
+        query_pos = queries[:, None].expand(-1, encoded.tokens.shape[1], -1)
         t, hs = torch.zeros_like(query_pos), []
         for layer in self.decoder.layers:
-            t = layer(t, query_pos, x, keys, padding)
+            t = layer(t, query_pos, encoded.tokens, encoded.keys, encoded.padding)
             hs.append(self.decoder.norm(t))
-        return torch.stack(hs), x[:h * w].permute(1, 2, 0).reshape(count, d, h, w)
+        return torch.stack(hs)

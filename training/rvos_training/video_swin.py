@@ -2,6 +2,7 @@
 
 Time is mixed here and nowhere else in the network. Channels are last inside: [B,T,h,w,C].
 """
+import math
 from functools import lru_cache
 
 import torch
@@ -25,14 +26,20 @@ def relative_position_index(window):
 
 
 def local_bias(window, heads, turn):
-    """[rows,heads] first values of a bias table: each head looks at a neighbour in a direction of its own, at any time.
-    From zeros, a network this small takes thousands of steps to see more of its surroundings than their mean."""
-    directions = [(0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, -1), (-1, 1)]
+    """[rows,heads] first values of a bias table: each head looks in a direction of its own, some at a neighbour in the same
+    frame, some at the same place a few frames before or after. From zeros, a network this small takes thousands of
+    steps to see more of its surroundings and of time than their mean."""
+    around = [(0, 0, 1), (0, 1, 0), (0, 0, -1), (0, -1, 0), (0, 1, 1), (0, 1, -1), (0, -1, -1), (0, -1, 1)]
+    in_time = [(2, 0, 0), (-2, 0, 0), (1, 0, 0), (-1, 0, 0), (4, 0, 0), (-4, 0, 0)]
+    later = max(1, heads // 3)  # heads that look in time
     t, h, w = torch.meshgrid(*[torch.arange(1 - size, size) for size in window], indexing="ij")
     table = []
     for head in range(heads):
-        dh, dw = directions[(head + turn * heads) % (4 if heads <= 4 else 8)]
-        table.append(-0.35 * ((h - dh) ** 2 + (w - dw) ** 2).flatten().float())
+        if head < heads - later:
+            dt, dh, dw = around[(head + turn * (heads - later)) % (4 if heads <= 6 else 8)]
+        else:
+            dt, dh, dw = in_time[(head - (heads - later) + turn * later) % min(2 * later, len(in_time))]
+        table.append(-(0.5 * (t - dt) ** 2 + 1.0 * ((h - dh) ** 2 + (w - dw) ** 2)).flatten().float())
     return torch.stack(table, 1)
 
 
@@ -151,6 +158,21 @@ class PatchMerging(nn.Module):
         return self.reduction(self.norm(x))
 
 
+def cosine_filters(n):
+    """[3·n·n,3,n,n]: cosine transform of a patch times brightness and two differences of colours, low frequencies first.
+    All of a patch is kept from the first step on."""
+    k, x = torch.meshgrid(torch.arange(n), torch.arange(n), indexing="ij")
+    wave = torch.cos(math.pi * (2 * x + 1) * k / (2 * n)) * (2 / n) ** 0.5
+    wave[0] /= 2 ** 0.5
+    colors = torch.tensor([[1.0, 1, 1], [1, -1, 0], [0.5, 0.5, -1]])
+    colors /= colors.norm(dim=1, keepdim=True)
+    filters = []
+    for a, b in sorted(((a, b) for a in range(n) for b in range(n)), key=sum):
+        gain = 1 / n if a + b == 0 else 0.75
+        filters += [gain * c[:, None, None] * torch.outer(wave[a], wave[b]) for c in colors]
+    return torch.stack(filters)
+
+
 class PatchEmbed(nn.Module):
     """[B,T,3,H,W] -> [B,T,ceil(H/4),ceil(W/4),C]"""
 
@@ -158,6 +180,11 @@ class PatchEmbed(nn.Module):
         super().__init__()
         self.patch = tuple(patch)
         self.proj = nn.Conv3d(3, dim, kernel_size=self.patch, stride=self.patch)
+        if self.patch == (1, 4, 4):
+            with torch.no_grad():
+                filters = cosine_filters(4)[:dim]
+                self.proj.weight[:len(filters), :, 0].copy_(filters)
+                self.proj.bias.zero_()
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, frames):
@@ -191,7 +218,7 @@ class VideoSwin(nn.Module):
         self.dims = dims
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.xavier_uniform_(module.weight)  # the usual deviation of 0.02 is too little for so few channels
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         # All blocks have the same index table: one storage keeps checkpoints small.

@@ -1,11 +1,19 @@
 """Generated clips: reproducible, and their sentences mean what they say."""
+import copy
+import json
+import tempfile
 import unittest
+from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
+from rvos_training import recipes
+from rvos_training.heldout import HeldoutError, frozen, heldout_clip, sentences, write
+from rvos_training.measure import read_video
 from rvos_training.synthetic.clips import make_clip
-from rvos_training.synthetic.render import render
-from rvos_training.synthetic.scene import LENGTH, make_scene
+from rvos_training.synthetic.render import compress, distance, render
+from rvos_training.synthetic.scene import LENGTH, SHAPES, SIZES, UNSEEN, make_scene
 from rvos_training.synthetic.sentences import _conditions, holds, refer, refer_to_nothing
 
 
@@ -39,8 +47,38 @@ class Scenes(unittest.TestCase):
                     self.assertEqual([k for k, x in enumerate(truth) if x is not False], [i], made[0])
             made = refer_to_nothing(rng, scene, frames)
             if made:
-                self.assertTrue(all(holds(made[1], t, frames, scene.aspect) is False for t in scene.things))
+                self.assertTrue(all(holds(_conditions(made[1]), t, frames, scene.aspect) is False for t in scene.things))
         self.assertGreater(said, 120)
+
+    def test_held_out_pairs_are_neither_shown_nor_named(self):
+        rng = np.random.default_rng(1)
+        frames, shown = np.arange(LENGTH), 0
+        for seed in range(150):
+            scene = make_scene(seed)
+            for thing in scene.things:
+                self.assertNotIn((thing.shape, thing.color), UNSEEN)
+            made = refer_to_nothing(rng, scene, frames)
+            if made:
+                self.assertNotIn((made[1].get("shape"), made[1].get("color")), UNSEEN)
+            shown += sum((t.shape, t.color) in UNSEEN for t in make_scene(seed, unseen=True).things)
+        self.assertGreater(shown, 20)
+
+    def test_compression_loses_detail_but_not_colour(self):
+        clip = make_clip(3, 2, 64, 96)
+        frames = clip.frames.astype(np.float32)
+        light, heavy = (np.abs(compress(frames, step) - frames).mean() for step in (4, 30))
+        self.assertLess(light, heavy)
+        self.assertLess(heavy, 12)
+        self.assertLess(abs(compress(frames, 30).mean() - frames.mean()), 1)
+
+    def test_camera_moves_everything_alike(self):
+        scene = next(s for s in map(make_scene, range(50)) if s.drift is not None and len(s.things) == 1)
+        _, moving = render(scene, range(LENGTH), 64, 96)
+        still = copy.copy(scene)
+        still.drift = None
+        _, fixed = render(still, range(LENGTH), 64, 96)
+        self.assertFalse(np.array_equal(moving, fixed))
+        self.assertLess(abs(scene.drift).max(), 0.05, "less than anything that is said to move")
 
     def test_masks_do_not_depend_on_size(self):
         for seed in range(10):
@@ -63,6 +101,46 @@ class Scenes(unittest.TestCase):
                     self.assertEqual(abs(step).max(), 0)
                 if thing.motion == "growing":
                     self.assertGreater(thing.radii[-1], 1.7 * thing.radii[0])
+
+
+class Exam(unittest.TestCase):
+    def test_composition(self):
+        exam = frozen()
+        present, said = exam["present"], exam["present_sentences"]
+        self.assertEqual(exam["clips"], 500)
+        self.assertTrue(3 <= exam["objects_per_clip"] <= 4)
+        self.assertGreaterEqual(said["motion"], 0.25 * present)
+        self.assertGreaterEqual(said["relation"], 0.15 * present)
+        self.assertGreaterEqual(exam["textured_and_compressed_clips"], 0.30 * exam["clips"])
+        self.assertGreater(said["unseen"], 50)
+        self.assertGreaterEqual(exam["absent"], 400)
+
+    def test_generator_still_makes_it(self):
+        """Raise synthetic.VERSION and freeze anew if this fails: results would no longer compare."""
+        made = [s["text"] for i in range(len(frozen()["first_sentences"])) for s in sentences(heldout_clip(i))]
+        self.assertEqual(made, [text for clip in frozen()["first_sentences"] for text in clip])
+
+    def test_smallest_object(self):
+        """At the network's size every object is at least 12 pixels wide and high."""
+        for shape in SHAPES:
+            y, x = np.mgrid[-1.5:1.5:601j, -1.5:1.5:601j]
+            inside = distance(shape, x, y) < 0
+            sides = [np.ptp(axis[inside]) for axis in (x, y)]
+            self.assertGreaterEqual(min(sides) * SIZES["small"][0] * recipes.SIZE[0], 12, shape)
+
+    def test_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            write(folder, 1)
+            about = json.loads((Path(folder) / "00001/clip.json").read_text())
+            clip = heldout_clip(1)
+            self.assertEqual([s["text"] for s in about["sentences"]], [text for text, _ in clip.sentences])
+            frames = read_video(Path(folder) / "00001/video.mp4", 192, 288)
+            self.assertTrue(np.array_equal(frames, clip.frames))
+            self.assertEqual(len(list((Path(folder) / "00001/masks/0").glob("*.png"))), LENGTH)
+
+    def test_another_generator_is_refused(self):
+        with mock.patch("rvos_training.heldout.VERSION", -1), self.assertRaisesRegex(HeldoutError, "version"):
+            frozen()
 
 
 if __name__ == "__main__":

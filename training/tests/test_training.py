@@ -1,17 +1,26 @@
 """Training: goes on where it was, exports what it measured. A few steps of a tiny run."""
 import tempfile
 import unittest
+from unittest import mock
 from pathlib import Path
 
 import torch
 
-from rvos_training import recipes, train
+from rvos_training import recipes, train, validate
 from rvos_training.export import export
-from rvos_training.measure import load_export, network_size
+from rvos_training.curves import LINE, draw_curves, draw_panel
+from rvos_training.losses import Target, losses
+from rvos_training.measure import load_export
+from rvos_training.muon import Muon, orthogonal
+from rvos_training.run_folder import Table
 from rvos_training.tokenizer import SentenceTokenizer
 
+SIZES = ((40, 60),)
 TINY = [recipes.Phase("tiny", 6, (1e-3, 1e-4), [
-    recipes.Batch(0.5, (1, 1), 2, size=(40, 60)), recipes.Batch(0.5, (4, 9), 1, supervised=3, size=(40, 60))])]
+    recipes.Kind(0.5, (1, 1), 2, sizes=SIZES), recipes.Kind(0.5, (4, 9), 1, supervised=3, sizes=SIZES)])]
+PARTS = [recipes.Phase("parts", 6, (1e-3, 1e-4), [
+    recipes.Kind(0.5, (1, 1), 2, 0, sizes=SIZES, until="backbone"),
+    recipes.Kind(0.5, (4, 5), 1, 2, sizes=SIZES, until="encoder")])]
 
 
 class Training(unittest.TestCase):
@@ -28,12 +37,50 @@ class Training(unittest.TestCase):
             for a, b in zip(want, got):
                 self.assertAlmostEqual(a["total"], b["total"], places=4)
 
+    def test_batches_are_the_same_wherever_they_are_made(self):
+        with tempfile.TemporaryDirectory() as folder:
+            here = train.Run(Path(folder) / "run", TINY, seed=3)
+            apart = train.Run(Path(folder) / "run", TINY, seed=3, workers=1)
+            for step in (0, 1, 4):
+                a, b = here.batches.get(step), apart.batches.get(step)
+                self.assertTrue(torch.equal(a.frames, b.frames) and torch.equal(a.input_ids, b.input_ids))
+                self.assertTrue(all(torch.equal(x, y) for x, y in zip(a.masks, b.masks)))
+                self.assertEqual(a.meant, b.meant)
+            apart.batches.close()
+
+    def test_parts_of_the_network_are_trained_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            run = train.Run(Path(folder) / "run", PARTS, seed=3)
+            before = {k: v.clone() for k, v in run.model.state_dict().items()}
+            for _ in range(6):
+                values = run.train_step()
+                self.assertNotIn("dice", values)
+            changed = {k for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])}
+            self.assertIn("transformer.encoder.layers.0.self_attn.in_proj_weight", changed)
+            self.assertFalse([k for k in changed if k.startswith(("spatial_decoder", "transformer.decoder", "obj_queries"))])
+
+    def test_a_run_leaves_tables_curves_and_checkpoints(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict(validate.SETS, {1: 1, 6: 1, 16: 1, 24: 1}):
+            run = train.Run(folder, TINY, seed=3)
+            run.go(every=3, checkpoint=2)
+            for name in ("last.pt", "best.pt", "validation.csv", "curves.png"):
+                self.assertTrue((Path(folder) / name).exists(), name)
+            self.assertEqual([r["step"] for r in run.folder.validation.rows()], ["3", "6"])
+
+    def test_every_group_has_a_rate(self):
+        with tempfile.TemporaryDirectory() as folder:
+            run = train.Run(folder, TINY, seed=3)
+            held = [p for o in run.optimizers for g in o.param_groups for p in g["params"]]
+            wanted = [*run.model.parameters(), *run.auxiliary.parameters()]
+            self.assertEqual(len({id(p) for p in held}), len(wanted))
+            self.assertEqual(len(held), len(wanted))
+
     def test_export_is_half_precision_and_loads(self):
         with tempfile.TemporaryDirectory() as folder:
             run = train.Run(Path(folder) / "run", TINY, seed=3)
             export(Path(folder) / "out", run.average.model.state_dict(), run.config, run.out / "tokenizer")
             model, _, sides = load_export(Path(folder) / "out")
-            self.assertEqual(sides, (72, 108))
+            self.assertEqual(sides, recipes.SIZE)
             for name, value in model.state_dict().items():
                 want = run.average.model.state_dict()[name]
                 self.assertTrue(torch.equal(value, want.half().float() if want.is_floating_point() else want), name)
@@ -49,9 +96,65 @@ class Training(unittest.TestCase):
             self.assertEqual(int(ids[0][mask[0].bool()][-1]), 2)
             self.assertNotIn(3, ids.flatten().tolist(), "any text has tokens")
 
-    def test_size_rule(self):
-        self.assertEqual(network_size(192, 288, 72, 108), (72, 108))
-        self.assertEqual(network_size(360, 640, 72, 108), (60, 108))
+
+class Losses(unittest.TestCase):
+    def test_a_sentence_about_nothing(self):
+        """All queries should say no, the likeliest one with the weight given; trajectories are matched all the same."""
+        torch.manual_seed(0)
+        logits = torch.randn(1, 2, 1, 3, 2)
+        out = {"pred_masks": torch.randn(1, 2, 1, 3, 8, 12), "pred_is_referred": logits}
+        masks = torch.zeros(2, 2, 16, 24)
+        masks[:, 0, :8], masks[:, 1, 8:] = 1, 1
+        target = Target(masks, None, torch.ones(2, dtype=torch.bool))
+        values, _, matches = losses(out, [target], absent=0.7)
+        refused = -logits[0, :, 0].log_softmax(-1)[..., 1]  # [T,N]
+        likeliest = (logits[0, :, 0, :, 0] - logits[0, :, 0, :, 1]).argmax(1)
+        weight = torch.full((2, 3), 0.1).scatter(1, likeliest[:, None], 0.7)
+        self.assertAlmostEqual(float(values["is_referred"]), float((refused * weight).sum() / 2), places=5)
+        self.assertEqual(sorted(matches[0][1].tolist()), [0, 1])
+        self.assertGreater(float(values["dice"]), 0)
+
+
+class Optimiser(unittest.TestCase):
+    def test_steps_are_orthogonal(self):
+        torch.manual_seed(0)
+        for shape in ((16, 40), (40, 16), (24, 24)):
+            singular = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+            self.assertGreater(singular.min().item(), 0.4)
+            self.assertLess(singular.max().item(), 1.3)
+
+    def test_it_finds_a_minimum(self):
+        torch.manual_seed(0)
+        wanted, weight = torch.randn(12, 20), torch.nn.Parameter(torch.zeros(12, 20))
+        optimizer = Muon([{"params": [weight]}])
+        for step in range(200):
+            optimizer.param_groups[0]["lr"] = 0.2 * (1 - step / 200)
+            optimizer.zero_grad()
+            (weight - wanted).pow(2).sum().backward()
+            optimizer.step()
+        self.assertLess((weight - wanted).abs().max().item(), 0.1)
+
+
+class Folders(unittest.TestCase):
+    def test_tables_agree_with_the_checkpoint(self):
+        with tempfile.TemporaryDirectory() as folder:
+            table = Table(Path(folder) / "log.csv")
+            for step in (50, 100, 150):
+                table.append({"step": step, "loss": 0.5})
+            with open(table.path, "a") as f:
+                f.write("200,0.")  # a killed process's half row
+            table.cut(100)
+            self.assertEqual([r["step"] for r in table.rows()], ["50", "100"])
+
+    def test_curves(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "curves.png"
+            draw_curves(path, {"loss": [(0, 2.0), (50, 1.0)], "right_shape": [(0, float("nan"))]})
+            self.assertEqual(path.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+            panel = draw_panel("loss", [(0, 2.0), (50, 1.0)])
+            drawn = (panel == LINE).all(-1)
+            first, last = drawn[:, :20].any(1).nonzero()[0].mean(), drawn[:, -20:].any(1).nonzero()[0].mean()
+            self.assertLess(first, last, "a falling loss is drawn falling")
 
 
 if __name__ == "__main__":

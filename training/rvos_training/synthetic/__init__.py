@@ -1,2 +1,2 @@
 """Generated clips of moving shapes with referring sentences. The same seed gives the same clip."""
-VERSION = 1  # raised whenever the same seed would give another clip or sentence
+VERSION = 2  # raised whenever the same seed would give another clip or sentence

@@ -5,7 +5,7 @@ from typing import List, Optional, Tuple
 import numpy as np
 
 from .render import render
-from .scene import LENGTH, make_scene
+from .scene import LENGTH, Scene, make_scene
 from .sentences import refer, refer_to_nothing
 
 
@@ -16,24 +16,29 @@ class Clip:
     sentences: List[Tuple[str, Optional[int]]]  # text and the object it means (None: nothing)
     descriptions: List[dict]
     things: list  # the scene's Thing of each object
+    scene: Scene
+    window: np.ndarray  # [T] the scene's frames
 
 
-def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, plain=False, start=None, counts=None):
+def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, plain=False, start=None, counts=None,
+              unseen=False, lossy=True, background=None):
     """A clip of t frames. absent: share of sentences that refer to nothing; plain: sentences of shape and colour
-    alone. Motion is spoken of from 4 frames on."""
+    alone; unseen: also pairs of shape and colour kept from training; lossy: compressed as the
+    scene says; background: its kind (None: any). Motion is spoken of from 4 frames on."""
     attempt = 0
     while True:
         rng = np.random.default_rng([seed, attempt])
         attempt += 1
         arguments = {} if counts is None else {"counts": counts}
-        scene = make_scene(int(rng.integers(1 << 40)), w / h, still=still, **arguments)
+        scene = make_scene(int(rng.integers(1 << 40)), w / h, still=still, unseen=unseen, background=background,
+                           **arguments)
         first = int(rng.integers(LENGTH - t + 1)) if start is None else start
         window = np.arange(first, first + t)
         use_motion = t >= 4 and not still
         found = []
         order = rng.permutation(len(scene.things))
         for i in range(sentences):
-            made = refer_to_nothing(rng, scene, window, use_motion) if rng.random() < absent else None
+            made = refer_to_nothing(rng, scene, window, use_motion, unseen) if rng.random() < absent else None
             if made:
                 found.append((made, None))
                 continue
@@ -44,10 +49,11 @@ def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, plain=False, 
                     break
         if len(found) < sentences:
             continue
-        frames, masks = render(scene, window, h, w)
+        frames, masks = render(scene, window, h, w, lossy)
         seen = masks.any((1, 2, 3))
         index = np.cumsum(seen) - 1
-        if any(k is not None and masks[k].sum() < 20 * t for _, k in found):
+        if any(k is not None and masks[k].sum() < 0.0025 * h * w * t for _, k in found):
             continue
         return Clip(frames, masks[seen], [(text, None if k is None else int(index[k])) for (text, _), k in found],
-                    [d for (_, d), _ in found], [thing for thing, s in zip(scene.things, seen) if s])
+                    [d for (_, d), _ in found], [thing for thing, s in zip(scene.things, seen) if s],
+                    scene, window)

@@ -43,20 +43,33 @@ def distance(shape, x, y):
         return np.abs(np.sqrt(x * x + y * y) - 0.70) - 0.30
     if shape == "square":
         return np.maximum(np.abs(x), np.abs(y)) - 0.88
+    if shape == "moon":
+        return np.maximum(np.sqrt(x * x + y * y) - 1, 0.80 - np.sqrt((x - 0.55) ** 2 + y * y))
     if shape == "cross":
         a, b = np.abs(x), np.abs(y)
         return np.minimum(np.maximum(a - 1, b - 0.40), np.maximum(a - 0.40, b - 1))
     return _polygon(x, y, {"star": STAR, "triangle": TRIANGLE, "heart": HEART}[shape])
 
 
-def _backdrop(b, h, w, aspect):
-    """[H,W,3] float32"""
-    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
-    y, x = (y + 0.5) / h, (x + 0.5) / w * aspect
-    along = x * np.cos(b["angle"]) + y * np.sin(b["angle"])
-    across = -x * np.sin(b["angle"]) + y * np.cos(b["angle"])
+def _smooth(field, y, x):
+    """Smoothly interpolated field at y, x in [0,1]; beyond, it repeats its border."""
+    gy, gx = np.clip(y, 0, 1) * (field.shape[0] - 1), np.clip(x, 0, 1) * (field.shape[1] - 1)
+    iy, ix = np.minimum(gy.astype(int), field.shape[0] - 2), np.minimum(gx.astype(int), field.shape[1] - 2)
+    fy, fx = gy - iy, gx - ix
+    fy, fx = (fy * fy * (3 - 2 * fy))[:, None], (fx * fx * (3 - 2 * fx))[None]
+    rows = field[iy] * (1 - fy) + field[iy + 1] * fy
+    return rows[:, ix] * (1 - fx) + rows[:, ix + 1] * fx
+
+
+def _backdrop(b, h, w, aspect, margin):
+    """[H+2·margin,W+2·margin,3] float32: the picture's background and what lies around it."""
+    y = ((np.arange(-margin, h + margin, dtype=np.float32) + 0.5) / h)
+    x = ((np.arange(-margin, w + margin, dtype=np.float32) + 0.5) / w)
+    yy, xx = y[:, None], x[None] * aspect
+    along = xx * np.cos(b["angle"]) + yy * np.sin(b["angle"])
+    across = -xx * np.sin(b["angle"]) + yy * np.cos(b["angle"])
     if b["kind"] == "plain":
-        mix = np.zeros((h, w), np.float32)
+        mix = np.zeros(along.shape, np.float32)
     elif b["kind"] == "gradient":
         mix = (along - along.min()) / (np.ptp(along) + 1e-6)
     elif b["kind"] == "stripes":
@@ -64,21 +77,31 @@ def _backdrop(b, h, w, aspect):
     elif b["kind"] == "checks":
         s = np.sin(np.pi * (along / b["period"] + b["phase"])) * np.sin(np.pi * across / b["period"])
         mix = 0.5 + 0.5 * np.clip(6 * s, -1, 1)
-    else:
-        field = b["field"]
-        gy, gx = y * (field.shape[0] - 1), x / aspect * (field.shape[1] - 1)
-        iy, ix = np.minimum(gy.astype(int), field.shape[0] - 2), np.minimum(gx.astype(int), field.shape[1] - 2)
-        fy, fx = gy - iy, gx - ix
-        fy, fx = fy * fy * (3 - 2 * fy), fx * fx * (3 - 2 * fx)
-        top = field[iy, ix] * (1 - fx) + field[iy, ix + 1] * fx
-        bottom = field[iy + 1, ix] * (1 - fx) + field[iy + 1, ix + 1] * fx
-        mix = top * (1 - fy) + bottom * fy
-    return (b["a"] + (b["b"] - b["a"]) * mix[..., None]).astype(np.float32)
+    else:  # blobs: one field; texture: octaves of it, like ground, leaves or walls, unevenly lit
+        weights = b["roughness"] ** np.arange(len(b["fields"]))
+        mix = sum(k * _smooth(f, y, x) for k, f in zip(weights / weights.sum(), b["fields"]))
+        if len(b["fields"]) > 1:
+            mix = np.clip(0.5 + 1.8 * (mix - 0.5), 0, 1)
+    picture = b["a"] + (b["b"] - b["a"]) * mix[..., None]
+    if b["shade"]:
+        light = np.clip((along - along.min()) / (np.ptp(along) + 1e-6), 0, 1)
+        picture = picture * (1 - b["shade"] * light[..., None])
+    return picture.astype(np.float32)
 
 
-def _stamp(thing, frame, h, w):
+def _shifted(picture, margin, h, w, dy, dx):
+    """The h×w picture within its surroundings, moved by dy, dx pixels (less than the margin)."""
+    iy, ix = int(np.floor(-dy)), int(np.floor(-dx))
+    fy, fx = -dy - iy, -dx - ix
+    top, left = margin + iy, margin + ix
+    a = picture[top:top + h + 1, left:left + w + 1]
+    rows = a[:-1] * (1 - fy) + a[1:] * fy
+    return rows[:, :-1] * (1 - fx) + rows[:, 1:] * fx
+
+
+def _stamp(thing, frame, drift, h, w):
     """Coverage of one thing in one frame: (rows, columns, alpha) of its bounding box, or None outside the picture."""
-    (cx, cy), radius, angle = thing.path[frame] * h, thing.radii[frame] * h, thing.angles[frame]
+    (cx, cy), radius, angle = (thing.path[frame] + drift) * h, thing.radii[frame] * h, thing.angles[frame]
     reach = 1.25 * radius + 1
     top, bottom = max(0, int(cy - reach)), min(h, int(cy + reach) + 2)
     left, right = max(0, int(cx - reach)), min(w, int(cx + reach) + 2)
@@ -91,16 +114,49 @@ def _stamp(thing, frame, h, w):
     return slice(top, bottom), slice(left, right), np.clip(0.5 - d, 0, 1).astype(np.float32)
 
 
-def render(scene, frames, h, w):
-    """frames: indices of the scene's frames -> RGB uint8 [T,H,W,3], visible masks bool [objects,T,H,W]"""
+_DCT = np.array([[np.sqrt((1 if k == 0 else 2) / 8) * np.cos(np.pi * (2 * n + 1) * k / 16) for n in range(8)]
+                 for k in range(8)], np.float32)
+_RAMP = 1 + 0.35 * (np.arange(8)[:, None] + np.arange(8)[None]).astype(np.float32)
+_TO_YCC = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]], np.float32)
+_TO_RGB = np.linalg.inv(_TO_YCC).astype(np.float32)
+
+
+def _quantise(plane, step):
+    """[T,H,W] -> the same through an 8×8 cosine transform rounded to multiples of step (more at high frequencies)."""
+    t, h, w = plane.shape
+    padded = np.pad(plane, ((0, 0), (0, -h % 8), (0, -w % 8)), mode="edge")
+    blocks = padded.reshape(t, padded.shape[1] // 8, 8, padded.shape[2] // 8, 8).swapaxes(2, 3)
+    table = step * _RAMP
+    blocks = _DCT.T @ (np.round(_DCT @ blocks @ _DCT.T / table) * table) @ _DCT
+    return blocks.swapaxes(2, 3).reshape(padded.shape)[:, :h, :w]
+
+
+def compress(video, step):
+    """What a lossy codec leaves of float RGB [T,H,W,3]: halved chroma, blocks, ringing."""
+    t, h, w, _ = video.shape
+    ycc = (video.reshape(-1, 3) @ _TO_YCC.T).reshape(video.shape)
+    luma = _quantise(ycc[..., 0], step)
+    chroma = np.pad(ycc[..., 1:], ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), mode="edge")
+    small = chroma.reshape(t, chroma.shape[1] // 2, 2, chroma.shape[2] // 2, 2, 2).mean((2, 4))
+    planes = [_quantise(small[..., k], step).repeat(2, 1).repeat(2, 2)[:, :h, :w] for k in (0, 1)]
+    return (np.stack([luma, *planes], -1).reshape(-1, 3) @ _TO_RGB.T).reshape(video.shape)
+
+
+def render(scene, frames, h, w, lossy=True):
+    """frames: indices of the scene's frames -> RGB uint8 [T,H,W,3], visible masks bool [objects,T,H,W].
+    lossy: with the scene's compression (leave it out where a real codec follows)."""
     rng = np.random.default_rng(scene.seed)
     count = len(scene.things)
-    backdrop = _backdrop(scene.background, h, w, scene.aspect)
-    video = np.repeat(backdrop[None], len(frames), 0)
+    drift = np.zeros((max(frames) + 1, 2)) if scene.drift is None else scene.drift
+    margin = 2 + int(np.ceil(abs(drift).max() * h)) if scene.drift is not None else 0
+    backdrop = _backdrop(scene.background, h, w, scene.aspect, margin)
+    video = np.empty((len(frames), h, w, 3), np.float32)
     masks = np.zeros((count, len(frames), h, w), bool)
     for i, frame in enumerate(frames):
+        dx, dy = drift[frame] * h
+        video[i] = backdrop if margin == 0 else _shifted(backdrop, margin, h, w, dy, dx)
         for k, thing in enumerate(scene.things):
-            stamp = _stamp(thing, frame, h, w)
+            stamp = _stamp(thing, frame, drift[frame], h, w)
             if stamp is None:
                 continue
             rows, columns, alpha = stamp
@@ -115,4 +171,6 @@ def render(scene, frames, h, w):
         for i in range(len(frames)):
             dy, dx = rng.integers(0, 32, 2)
             video[i] += grain[dy:dy + h, dx:dx + w]
+    if scene.compression and lossy:
+        video = compress(video, scene.compression)
     return np.clip(video + 0.5, 0, 255).astype(np.uint8), masks

@@ -7,15 +7,18 @@ from typing import List
 
 import numpy as np
 
-SHAPES = ("circle", "square", "triangle", "star", "cross", "ring", "heart")
+SHAPES = ("circle", "square", "triangle", "star", "cross", "ring", "heart", "moon")
 COLORS = {  # RGB, before jitter
     "red": (215, 35, 35), "green": (45, 170, 55), "blue": (40, 75, 220), "yellow": (240, 215, 40),
     "orange": (245, 135, 20), "purple": (140, 50, 180), "white": (240, 240, 240), "pink": (250, 140, 190)}
-SIZES = {"small": (0.11, 0.14), "large": (0.19, 0.24)}  # half of the object's extent
-ROTATABLE = ("square", "triangle", "star", "cross", "heart")
+# Pairs that training never shows or names: what is learned of shapes and colours must hold for them too.
+UNSEEN = frozenset({("star", "purple"), ("heart", "green"), ("ring", "orange"), ("cross", "white"), ("moon", "red"),
+                    ("triangle", "pink"), ("square", "blue"), ("circle", "yellow")})
+SIZES = {"small": (0.12, 0.15), "large": (0.20, 0.25)}  # half of the object's extent
+ROTATABLE = ("square", "triangle", "star", "cross", "heart", "moon")
 MOTIONS = ("still", "left", "right", "up", "down", "rotating", "growing", "shrinking")
 DIRECTION = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
-SPEED = {"x": (0.010, 0.022), "y": (0.008, 0.014)}  # per frame
+SPEED = {"x": (0.011, 0.022), "y": (0.009, 0.014)}  # per frame
 LENGTH = 30  # frames for which a scene is laid out, unless told otherwise
 
 
@@ -40,6 +43,8 @@ class Scene:
     background: dict
     noise: float
     seed: int
+    drift: np.ndarray = field(default=None)  # [length,2] (x,y) of everything, as the camera moves; None: it stands still
+    compression: float = 0.0  # step of quantisation in grey levels, 0: none
 
 
 def _thing(rng, shape, color, still, spin, length):
@@ -56,9 +61,9 @@ def _thing(rng, shape, color, still, spin, length):
     if motion == "rotating":
         thing.angles = angle + t * rng.uniform(0.12, 0.25) * rng.choice((-1, 1))
     if motion in ("growing", "shrinking"):
-        end = rng.uniform(1.9, 2.3)
+        end = rng.uniform(1.8, 2.1)
         ramp = np.linspace(0, 1, length)
-        thing.radii = rng.uniform(0.10, 0.115) * end ** (ramp if motion == "growing" else 1 - ramp)
+        thing.radii = rng.uniform(0.12, 0.13) * end ** (ramp if motion == "growing" else 1 - ramp)
         thing.radius, thing.size = thing.radii.max(), ""
     return thing
 
@@ -91,39 +96,54 @@ def _crowding(path, radii, others):
     return worst
 
 
-def _background(rng):
-    kind = ("plain", "gradient", "blobs", "stripes", "checks")[rng.choice(5, p=(.15, .3, .25, .15, .15))]
+def _background(rng, kind):
+    kind = ("plain", "gradient", "blobs", "stripes", "checks", "texture")[rng.choice(6, p=(.10, .20, .15, .10, .10, .35))] if kind is None else kind
     level = rng.uniform(30, 190)
     tint = rng.uniform(-16, 16, 3)
     other = np.clip(level + rng.uniform(-45, 45), 20, 200)
     return {"kind": kind, "a": np.clip(level + tint, 10, 205), "b": np.clip(other + rng.uniform(-16, 16, 3), 10, 205),
             "angle": rng.uniform(0, 2 * np.pi), "period": rng.uniform(0.12, 0.4), "phase": rng.uniform(0, 1),
-            "field": rng.random((6, 9))}
+            "fields": [rng.random((rows, rows * 3 // 2), dtype=np.float32) for rows in
+                       ((6,) if kind != "texture" else (4, 8, 16, 32))],
+            "roughness": rng.uniform(0.45, 0.75), "shade": rng.uniform(0, 0.35) if kind == "texture" else 0.0}
 
 
 def _contrast(rgb, background):
     return min(np.abs(rgb - background["a"]).max(), np.abs(rgb - background["b"]).max())
 
 
-def make_scene(seed, aspect=1.5, counts=(0.12, 0.28, 0.35, 0.25), still=False, length=LENGTH):
-    """A scene from a seed. counts: shares of scenes with 1, 2, … objects. still: nothing moves (single frames)."""
+def _drift(rng, length):
+    """A slow sway, far below the speed of anything that is said to move."""
+    if rng.random() < 0.6:
+        return None
+    t = np.arange(length)[:, None] / 30
+    sway = rng.uniform(0.006, 0.022, 2) * np.sin(2 * np.pi * (rng.uniform(0.3, 1.0, 2) * t + rng.random(2)))
+    return sway - sway.mean(0)
+
+
+def make_scene(seed, aspect=1.5, counts=(0.08, 0.17, 0.30, 0.27, 0.18), still=False, length=LENGTH, unseen=False,
+               background=None):
+    """A scene from a seed. counts: shares of scenes with 1, 2, … objects. still: nothing moves (single frames).
+    unseen: also the pairs of shape and colour that are kept from training. background: its kind (None: any)."""
     rng = np.random.default_rng(seed)
-    background = _background(rng)
+    surface = _background(rng, background)
     things, names = [], list(COLORS)
     wanted = 1 + rng.choice(len(counts), p=counts)
-    for _ in range(wanted * 3):
+    for _ in range(wanted * 4):
         if len(things) == wanted:
             break
         shape, color = SHAPES[rng.integers(len(SHAPES))], names[rng.integers(len(names))]
-        if things and rng.random() < 0.35:  # look-alikes: only part of the description tells them apart
+        if things and rng.random() < 0.5:  # look-alikes: only part of the description tells them apart
             twin = things[rng.integers(len(things))]
             shape, color = (twin.shape, color) if rng.random() < 0.5 else (shape, twin.color)
+        if (shape, color) in UNSEEN and not unseen:
+            continue
         thing = _thing(rng, shape, color, still, spin=shape in ROTATABLE and rng.random() < 0.25,
                        length=length)
-        if _contrast(thing.rgb, background) < 45:
+        if _contrast(thing.rgb, surface) < 45:
             continue
         best = None
-        for _ in range(25):
+        for _ in range(12):
             path = _path(rng, thing, aspect)
             crowding = _crowding(path, thing.radii, things)
             if best is None or crowding < best[0]:
@@ -135,7 +155,9 @@ def make_scene(seed, aspect=1.5, counts=(0.12, 0.28, 0.35, 0.25), still=False, l
         thing.path = best[1]
         things.append(thing)
     if not things:
-        return make_scene(seed + (1 << 40), aspect, counts, still, length)
+        return make_scene(seed + (1 << 40), aspect, counts, still, length, unseen, background)
     order = rng.permutation(len(things))
     noise = rng.uniform(0, 7) if rng.random() < 0.6 else 0.0
-    return Scene(aspect, [things[i] for i in order], background, noise, int(rng.integers(1 << 31)))
+    drift = _drift(rng, length)
+    compression = rng.uniform(8, 30) if rng.random() < 0.3 else 0.0
+    return Scene(aspect, [things[i] for i in order], surface, noise, int(rng.integers(1 << 31)), drift, compression)

@@ -2,11 +2,12 @@
 plainly false of every other one (or, for a sentence about nothing, plainly false of all)."""
 import numpy as np
 
-from .scene import COLORS, MOTIONS, SHAPES
+from .scene import COLORS, MOTIONS, SHAPES, UNSEEN
 
 NOUNS = {"circle": ("circle", "circle", "ball", "disc"), "square": ("square", "square", "box"),
          "triangle": ("triangle",), "star": ("star",), "cross": ("cross", "cross", "plus sign"),
-         "ring": ("ring", "ring", "donut", "hoop"), "heart": ("heart",), None: ("object", "shape", "thing", "one")}
+         "ring": ("ring", "ring", "donut", "hoop"), "heart": ("heart",),
+         "moon": ("moon", "moon", "crescent", "half moon"), None: ("object", "shape", "thing", "one")}
 COLOR_WORDS = {**{c: (c,) for c in COLORS}, "purple": ("purple", "purple", "violet"), None: ()}
 SIZE_WORDS = {"small": ("small", "little", "tiny"), "large": ("large", "big")}
 MOTION_WORDS = {
@@ -130,7 +131,7 @@ def _describe(rng, scene, thing, frames, use_motion, plain):
         sides = [s for s in POSITION_WORDS if _position(thing, s, frames, scene.aspect)]
         if sides:
             d["position"] = _pick(rng, sides)
-    elif len(scene.things) > 1 and rng.random() < 0.3:
+    elif len(scene.things) > 1 and rng.random() < 0.36:
         anchor = scene.things[rng.integers(len(scene.things))]
         relations = [r for r in RELATION_WORDS if _relation(thing, r, anchor, frames)]
         shapes = [t for t in scene.things if t.shape == anchor.shape]
@@ -160,18 +161,43 @@ def refer(rng, scene, index, frames, use_motion=True, plain=False):
     return None
 
 
-def refer_to_nothing(rng, scene, frames, use_motion=True):
-    """A sentence that is plainly false of every object, near to one of them; or None."""
+def _other(rng, values, value):
+    return _pick(rng, [v for v in values if v != value])
+
+
+def _spoiled(rng, scene, frames, use_motion):
+    """A true description with one condition changed."""
+    thing = scene.things[rng.integers(len(scene.things))]
+    d = _describe(rng, scene, thing, frames, use_motion, plain=False)
+    key = _pick(rng, [k for k in d if k != "anchor_color" and d[k] is not None] or ["shape"])
+    if key == "relation":
+        return {**d, "relation": (_other(rng, list(RELATION_WORDS), d["relation"][0]), d["relation"][1])}
+    values = {"shape": SHAPES, "color": list(COLORS), "size": ("small", "large"), "motion": MOTIONS,
+              "position": list(POSITION_WORDS)}[key]
+    return {**d, key: _other(rng, values, d.get(key))}
+
+
+def _invented(rng, scene, use_motion):
+    """A description put together at random, near to one of the objects."""
+    thing = scene.things[rng.integers(len(scene.things))]
+    d = {"shape": thing.shape if rng.random() < 0.5 else SHAPES[rng.integers(len(SHAPES))]}
+    if rng.random() < 0.85:
+        d["color"] = thing.color if rng.random() < 0.5 else _pick(rng, list(COLORS))
+    if thing.size and rng.random() < 0.2:
+        d["size"] = thing.size if rng.random() < 0.6 else ("large" if thing.size == "small" else "small")
+    if use_motion and rng.random() < 0.35:
+        d["motion"] = thing.motion if rng.random() < 0.5 else _pick(rng, MOTIONS)
+    return d
+
+
+def refer_to_nothing(rng, scene, frames, use_motion=True, unseen=False):
+    """A sentence that is plainly false of every object, most often by one word, with its description; or None."""
     for _ in range(20):
-        thing = scene.things[rng.integers(len(scene.things))]
-        d = {"shape": thing.shape if rng.random() < 0.5 else SHAPES[rng.integers(len(SHAPES))]}
-        if rng.random() < 0.85:
-            d["color"] = thing.color if rng.random() < 0.5 else _pick(rng, list(COLORS))
-        if thing.size and rng.random() < 0.2:
-            d["size"] = thing.size if rng.random() < 0.6 else ("large" if thing.size == "small" else "small")
-        if use_motion and rng.random() < 0.35:
-            d["motion"] = thing.motion if rng.random() < 0.5 else _pick(rng, MOTIONS)
-        if all(holds(d, t, frames, scene.aspect) is False for t in scene.things):
+        d = _spoiled(rng, scene, frames, use_motion) if rng.random() < 0.65 else _invented(rng, scene, use_motion)
+        if (d.get("shape"), d.get("color")) in UNSEEN and not unseen:
+            continue
+        c = _conditions(d)
+        if c != {"shape": None} and all(holds(c, t, frames, scene.aspect) is False for t in scene.things):
             return _wrap(rng, phrase(rng, d)), d
     return None
 
@@ -182,7 +208,7 @@ def corpus(count, seed=0):
     rng = np.random.default_rng(seed)
     found = []
     while len(found) < count:
-        scene = make_scene(int(rng.integers(1 << 31)))
+        scene = make_scene(int(rng.integers(1 << 31)), unseen=True)
         frames = np.arange(6)
         for i in range(len(scene.things)):
             made = refer(rng, scene, i, frames)

@@ -1,0 +1,65 @@
+"""Optimisers, learning rates, and the moving average of the weights."""
+import copy
+import math
+
+import torch
+
+from .muon import Muon
+
+
+def group_of(name):
+    """The group of parameters that share a learning rate."""
+    if name.startswith(("transformer.text_encoder.", "transformer.txt_proj.")):
+        return "text"
+    if name.endswith("relative_position_bias_table"):
+        return "bias"
+    return "backbone" if name.startswith("backbone.") else "others"
+
+
+def is_matrix(name, parameter):
+    """Whether Muon moves it: matrices between features, but not tables, patches, sentences or the small heads."""
+    return parameter.dim() == 2 and name.startswith(("backbone.layers.", "backbone.downsamples.", "transformer.encoder.",
+                                                     "transformer.decoder.")) and group_of(name) != "bias"
+
+
+def make_optimizers(model, auxiliary, rates, weight_decay):
+    """-> [Muon, AdamW], their groups with a `share` of the phase's learning rate"""
+    matrices, rest = {}, {"auxiliary": [*auxiliary.parameters()]}
+    for name, parameter in model.named_parameters():
+        found = matrices if is_matrix(name, parameter) else rest
+        found.setdefault(group_of(name), []).append(parameter)
+
+    def groups(found):
+        return [{"params": p, "share": rates[name], "weight_decay": 0.0 if name == "bias" else weight_decay}
+                for name, p in found.items()]
+    return [Muon(groups(matrices)), torch.optim.AdamW(groups(rest), betas=(0.9, 0.98))]
+
+
+def locate(phases, step):
+    """-> phase, steps into it"""
+    for phase in phases:
+        if step < phase.steps:
+            return phase, step
+        step -= phase.steps
+    return phases[-1], phases[-1].steps
+
+
+def learning_rate(phases, step):
+    phase, inside = locate(phases, step)
+    start, end = phase.rates
+    rate = end + (start - end) * 0.5 * (1 + math.cos(math.pi * inside / phase.steps))
+    return rate * min(1.0, (inside + 1) / phase.warm_up)
+
+
+class Average:
+    """Exponential moving average of the weights."""
+
+    def __init__(self, model, decay):
+        self.model, self.decay = copy.deepcopy(model).eval(), decay
+
+    @torch.no_grad()
+    def update(self, model, step):
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_mul_([p for p in self.model.parameters()], decay)
+        torch._foreach_add_([p for p in self.model.parameters()], [p.detach() for p in model.parameters()],
+                            alpha=1 - decay)
