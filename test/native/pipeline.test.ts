@@ -2,7 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadCore } from '../../src/native/load-core.js';
 import type { NativePipeline, PipelineBatch, PipelineSentenceResult } from '../../src/native/tensorrt-addon.js';
+import { randomNumbers } from '../support/kernel-jobs.js';
 import {
   NoiseVideo,
   normalisation,
@@ -101,6 +103,35 @@ describe('a window', () => {
       };
       const [found] = await pipeline.run(given as PipelineBatch).done;
       expectEqual(found, await plainWindow(video, 0, 2, text), 'BGR');
+    });
+  });
+
+  it('from NV12 of odd height, rows apart', async () => {
+    const { height, width } = source;
+    const pitch = 64;
+    const random = randomNumbers(77);
+    const planes = Array.from({ length: 9 }, () =>
+      Uint8Array.from({ length: (height + Math.ceil(height / 2)) * pitch }, () => random() & 255),
+    );
+    const size = 3 * limits.height * limits.width;
+    const target = new Float32Array(planes.length * size);
+    await loadCore().preprocessBatch({
+      source: Uint8Array.from(
+        planes.flatMap((plane) => [...plane.subarray(0, plane.length - pitch + 2 * Math.ceil(width / 2))]),
+      ),
+      frames: planes.length,
+      format: 'nv12',
+      matrix: 'bt601',
+      ...{ height, width, pitch, target, targetHeight: limits.height, targetWidth: limits.width },
+      antialias: true,
+      ...normalisation,
+    });
+    const video = new NoiseVideo(11, 9);
+    const text = sentence(11);
+    await withPipeline(async (pipeline) => {
+      const given = batch([{ ...video.window(0, 9), frames: planes }], [text]);
+      const [found] = await pipeline.run({ ...given, source: { height, width, format: 'nv12', pitch } }).done;
+      expectEqual(found, await plainWindow(video, 0, 9, text, { frames: target }), 'NV12');
     });
   });
 
@@ -258,6 +289,24 @@ describe('videos', () => {
       });
     } finally {
       addon.simulatedDevice.delay(0, 0);
+    }
+  });
+});
+
+it('more shapes than are kept ready replace each other, results equal', async () => {
+  const video = new NoiseVideo(61, 24);
+  await withPipeline(async (pipeline) => {
+    for (const round of [0, 1, 2]) {
+      for (const count of [8, 24]) {
+        for (let sentences = 1; sentences <= limits.sentences; sentences++) {
+          for (const tokens of [8, 16, limits.tokens]) {
+            const texts = Array.from({ length: sentences }, (_, i) => sentence(i + round, tokens - i));
+            const found = await pipeline.run(batch([video.window(0, count)], texts)).done;
+            const last = texts.at(-1)!;
+            expectEqual(found.at(-1), await plainWindow(video, 0, count, last), `${sentences} of ${tokens} tokens`);
+          }
+        }
+      }
     }
   });
 });

@@ -50,6 +50,8 @@ export interface PlainOptions {
   readonly keep?: readonly number[];
   readonly queries?: 'best' | 'all';
   readonly antialias?: boolean;
+  /** float32 [T,3,h,w] in place of the video's own frames, preprocessed. */
+  readonly frames?: Float32Array;
 }
 
 export async function plainWindow(
@@ -57,12 +59,12 @@ export async function plainWindow(
   start: number,
   count: number,
   text: PlainSentence,
-  { keep, queries = 'best', antialias = true }: PlainOptions = {},
+  { keep, queries = 'best', antialias = true, frames: given }: PlainOptions = {},
 ): Promise<PipelineSentenceResult> {
   const network = { height: limits.height, width: limits.width };
   const frame = 3 * network.height * network.width;
-  const frames = new Float32Array(count * frame);
-  for (let t = 0; t < count; t++) {
+  const frames = given ?? new Float32Array(count * frame);
+  for (let t = 0; t < count && !given; t++) {
     const pixels = video.frames[start + t]!;
     frames.set(await plainPreprocess(pixels, video.size, network, antialias, normalisation), t * frame);
   }
