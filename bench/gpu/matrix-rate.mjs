@@ -6,16 +6,17 @@ import { Operators } from '../../dist/model/onnx/operators.js';
 import { median } from './statistics.mjs';
 
 /** FLOP a second of [n,n]·[n,n] in FP16. */
-export async function measureMatrixRate({ addon, device, folder, n = 8192, runs = 40 }) {
+export async function measureMatrixRate({ addon, device, folder, n, runs = 40 }) {
+  const square = [n, n];
   const graph = join(folder, `product-${n}.onnx`);
   const engine = join(folder, `product-${n}.engine`);
   if (!(await stat(engine).catch(() => undefined))) {
     const g = new Operators({ name: 'product', opset: 20, stored: 'fp16', compute: 'fp16', weights: new Map() });
     g.output('y', g.matmul(g.input('a', 'float16', [n, n]), g.input('b', 'float16', [n, n])));
     await writeFile(graph, g.build());
-    await addon.buildEngine({ graph, output: engine, profiles: [] }).done;
+    const fixed = { min: square, opt: square, max: square };
+    await addon.buildEngine({ graph, output: engine, profiles: [{ a: fixed, b: fixed }] }).done;
   }
-  const square = [n, n];
   const milliseconds = await addon.measureEngine({
     device: device.index,
     engine,

@@ -1,6 +1,6 @@
 // What `npm run bench:gpu` prints.
 
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)} %` : '–');
 const fixed = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : '–');
 
 /** The aims of the project; a line each says whether they were reached. */
@@ -17,7 +17,7 @@ export function printReport(result) {
     table(result.runs.map(row)),
     '',
     ...result.latencies.map(
-      ({ sentences, milliseconds }) => `a lone window with ${sentences} sentences: ${fixed(milliseconds)} ms`,
+      ({ sentences, milliseconds }) => `a lone window, sentences: ${sentences}: ${fixed(milliseconds)} ms`,
     ),
     ...kernelLines(result.kernels),
     ...pytorchLines(result),
@@ -54,7 +54,7 @@ function kernelLines({ from1080p, ...kernels }) {
       .filter(([, value]) => typeof value === 'object')
       .map(
         ([name, { bytesPerSecond, ofLarge, ofEqual }]) =>
-          `${name}, ${where}, ${windows} windows, ${sentences} sentences: ${gigabytes(bytesPerSecond)}, ` +
+          `${name}, ${where}, windows a batch: ${windows}, sentences: ${sentences}: ${gigabytes(bytesPerSecond)}, ` +
           `${percent(ofLarge)} of a large copy, ${percent(ofEqual)} of a copy of as many bytes`,
       );
   return [
@@ -70,7 +70,7 @@ function pytorchLines({ pytorch, ratios }) {
     return results.map(({ sentences, milliseconds, framesPerSecond }) => {
       const { ratio } = ratios.find((entry) => entry.mode === mode && entry.sentences === sentences) ?? {};
       return (
-        `PyTorch ${torch}, ${mode}, ${sentences} sentences: ${fixed(milliseconds)} ms a window, ${fixed(framesPerSecond, 0)} frames/s; ` +
+        `PyTorch ${torch}, ${mode}, sentences: ${sentences}: ${fixed(milliseconds)} ms a window, ${fixed(framesPerSecond, 0)} frames/s; ` +
         `rvos is ${fixed(ratio, 1)} times as fast`
       );
     });
