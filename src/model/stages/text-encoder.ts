@@ -51,8 +51,28 @@ function embeddings(g: Operators, target: Target, ids: Value, padId: number): Va
   };
   const pad = g.constant('int64', [padId], []);
   const present = g.where(g.equal(ids, pad), g.constant('int64', [0], []), g.constant('int64', [1], []));
-  const running = g.node('CumSum', [present, g.constant('int64', [1], [])], 'int64', ids.shape);
+  const running = target === 'tensorrt' ? runningSum(g, present) : cumulativeSum(g, present);
   const positions = g.add(g.mul(running, present), pad);
   const type = table('token_type_embeddings', g.constant('int64', [0], [1]));
   return g.add(g.add(table('word_embeddings', ids), type), table('position_embeddings', positions));
+}
+
+function cumulativeSum(g: Operators, x: Value): Value {
+  return g.node('CumSum', [x, g.constant('int64', [1], [])], x.type, x.shape);
+}
+
+/**
+ * The same as a sum over a triangle: TensorRT 10 sums in a loop and floats only, and has no FP32 product for GPUs of
+ * compute capability 7.5. Counts of tokens are exact in FP32.
+ */
+function runningSum(g: Operators, x: Value): Value {
+  const size = g.gather(g.sizeOf(x, 1), g.constant('int64', [0], []), 0);
+  const int = (value: number) => g.scalar(value, 'int32');
+  const places = g.node('Range', [int(0), g.cast(size, 'int32'), int(1)], 'int32', ['S']);
+  const later = g.reshape(g.add(places, int(1)), [1, 1, -1], [1, 1, 'S']);
+  const counts = g.less(g.reshape(places, [1, -1, 1], [1, 'S', 1]), later);
+  const values = g.reshape(g.cast(x, 'float'), [0, -1, 1], ['P', 'S', 1]);
+  const counted = g.where(counts, values, g.scalar(0, 'float'));
+  const sum = g.node('ReduceSum', [counted, g.constant('int64', [1])], 'float', ['P', 'S'], { keepdims: 0 });
+  return g.cast(sum, x.type);
 }
