@@ -32,7 +32,10 @@ export interface SegmenterOptions {
 /** What of a model the way of the data needs; a backend has the rest. */
 export type SegmenterModel = Pick<ModelFolder, 'name' | 'preprocessing' | 'windows' | 'minScore' | 'tokenizer'>;
 
-/** Frames of the windows under way and of the one prepared ahead take no more memory: 24 frames of 8K are 2.4 GB. */
+/**
+ * Frames of the windows under way take no more memory than this, one window apart; where even that is larger, as with 24
+ * frames of 8K (2.4 GB), no other is prepared ahead.
+ */
 const windowBytes = 512 * 2 ** 20;
 let streams = 0;
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Frames, SegmentOptions, TextFeatures, WindowMasks } from '../../src/backends/backend.js';
@@ -143,6 +144,19 @@ describe('a segmenter with backend tensorrt', () => {
     const other = run(again, { shortSide: 40, longSide: 100 });
     await expect(other).rejects.toThrow(code('ENGINE_MISSING'));
     await expect(other).rejects.toHaveProperty('hint', expect.stringContaining('--backend onnxruntime'));
+  });
+
+  it('on the command line ends with one line where an engine is missing', () => {
+    const entry = new URL('../../dist/cli/main.js', import.meta.url).pathname;
+    const args = ['segment', '--model', model.path, '--backend', 'tensorrt', '--short-side', '48', '--long-side', '99'];
+    const { status, stdout, stderr } = spawnSync(process.execPath, [entry, ...args, video, 'a red ball'], {
+      env: { ...process.env, RVOS_ENGINES: join(scratch, 'none') },
+      encoding: 'utf8',
+    });
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(
+      /^rvos: there is no TensorRT engine of .*\. Build it: rvos build --model .*, or give --build\n$/,
+    );
   });
 
   it('auto takes ONNX Runtime where there are no engines, and says so', async () => {
