@@ -9,7 +9,25 @@ export type {
   TokenizedSentence,
   WindowMasks,
 } from './backends/backend.js';
-export { type BackendChoice, openBackend } from './backends/open-backend.js';
+export {
+  type BackendChoice,
+  type BackendOptions,
+  type ChosenBackend,
+  chooseBackend,
+  openBackend,
+} from './backends/open-backend.js';
+export {
+  type BuildEnginesOptions,
+  type BuiltEngine,
+  type BuiltEngines,
+  buildEngines,
+  type EngineBuilder,
+  type EngineBuildProgress,
+} from './engines/build-engines.js';
+export { type BuilderRequest, type ChosenBuilder, type FlavorChoice, openBuilder } from './engines/choose-builder.js';
+export type { EngineTarget } from './engines/engine-folder.js';
+export type { EngineManifest } from './engines/engine-manifest.js';
+export type { EngineLimits } from './engines/engine-plan.js';
 export { RvosError, type RvosErrorCode } from './errors.js';
 export { type CutoutOptions, cutOut, cutOutPng } from './masks/cutout.js';
 export { emptyMask, type Mask, maskByteLength } from './masks/mask.js';
