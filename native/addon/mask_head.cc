@@ -1,7 +1,5 @@
-#include "../core/mask_head.h"
-
 #include "addon.h"
-#include "arguments.h"
+#include "mask_head_shape.h"
 #include "promise_job.h"
 
 namespace rvos {
@@ -10,19 +8,7 @@ Napi::Value maskHead(const Napi::CallbackInfo& info) {
   const JobArguments job(info, "maskHead");
   const Napi::Env env = info.Env();
   const size_t frames = job.extent("frames");
-  MaskHeadShape shape;
-  shape.kernelSize = job.extent("kernelSize");
-  shape.featureHeight = job.extent("featureHeight");
-  shape.featureWidth = job.extent("featureWidth");
-  shape.paddedHeight = job.extent("paddedHeight");
-  shape.paddedWidth = job.extent("paddedWidth");
-  shape.resizedHeight = job.extent("resizedHeight");
-  shape.resizedWidth = job.extent("resizedWidth");
-  shape.height = job.extent("height");
-  shape.width = job.extent("width");
-  if (shape.resizedHeight > shape.paddedHeight || shape.resizedWidth > shape.paddedWidth) {
-    throwRange(env, "maskHead: the resized size is larger than the padded size");
-  }
+  const MaskHeadShape shape = readMaskHeadShape(job);
   const size_t kernel = shape.kernelSize;
   const size_t feature = product(env, job.what("features"), {kernel, static_cast<size_t>(shape.featureHeight),
                                                              static_cast<size_t>(shape.featureWidth)});

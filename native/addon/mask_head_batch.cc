@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "addon.h"
-#include "arguments.h"
+#include "mask_head_shape.h"
 #include "promise_job.h"
 
 namespace rvos {
@@ -19,19 +19,7 @@ struct Batch {
 
 Batch readBatch(const JobArguments& job) {
   Batch batch;
-  MaskHeadShape& shape = batch.shape;
-  shape.kernelSize = job.extent("kernelSize");
-  shape.featureHeight = job.extent("featureHeight");
-  shape.featureWidth = job.extent("featureWidth");
-  shape.paddedHeight = job.extent("paddedHeight");
-  shape.paddedWidth = job.extent("paddedWidth");
-  shape.resizedHeight = job.extent("resizedHeight");
-  shape.resizedWidth = job.extent("resizedWidth");
-  shape.height = job.extent("height");
-  shape.width = job.extent("width");
-  if (shape.resizedHeight > shape.paddedHeight || shape.resizedWidth > shape.paddedWidth) {
-    throwRange(job.env(), "maskHeadBatch: the resized size is larger than the padded size");
-  }
+  batch.shape = readMaskHeadShape(job);
   batch.job.sentences = job.extent("sentences");
   batch.job.frames = job.extent("frames");
   batch.job.objectQueries = job.extent("objectQueries");

@@ -27,21 +27,14 @@ export interface CoreAddon {
    * kernels float32 [T,K], features float32 [T,K,fh,fw] → T bit-packed masks of H×W, one after another (each
    * ceil(H·W/8) bytes): kernel · features, bilinear to the padded size, > 0, crop to the resized size, nearest to H×W.
    */
-  maskHead(job: {
-    kernels: Float32Array;
-    features: Float32Array;
-    frames: number;
-    kernelSize: number;
-    featureHeight: number;
-    featureWidth: number;
-    paddedHeight: number;
-    paddedWidth: number;
-    resizedHeight: number;
-    resizedWidth: number;
-    height: number;
-    width: number;
-    target: Uint8Array;
-  }): Promise<void>;
+  maskHead(
+    job: MaskHeadSizes & {
+      kernels: Float32Array;
+      features: Float32Array;
+      frames: number;
+      target: Uint8Array;
+    },
+  ): Promise<void>;
   /**
    * What the preprocess kernel does on a GPU: uint8 frames of one size, one after another, rows `pitch` bytes apart → resize
    * → normalise → planes [positions,3,h,w], float16 bits or float32 after the target's type. Equal to `resize` and
@@ -70,28 +63,21 @@ export interface CoreAddon {
    * What the mask-head kernel does on a GPU: kernels float32 [P,T,N,K], features float16 bits or float32 [P,T,K,fh,fw] →
    * bit-packed masks [P,Q,T], each ceil(H·W/8) bytes. Equal to `maskHead` of the features as float32.
    */
-  maskHeadBatch(job: {
-    kernels: Float32Array;
-    features: Uint16Array | Float32Array;
-    sentences: number;
-    frames: number;
-    objectQueries: number;
-    /** [P]: the object query of each sentence (Q = 1); left out: all (Q = N). */
-    chosen?: Int32Array;
-    /** Frames made of sentence p: frameCount[window ? window[p] : p], the masks of others are empty; left out: all. */
-    frameCount?: Int32Array;
-    window?: Int32Array;
-    kernelSize: number;
-    featureHeight: number;
-    featureWidth: number;
-    paddedHeight: number;
-    paddedWidth: number;
-    resizedHeight: number;
-    resizedWidth: number;
-    height: number;
-    width: number;
-    target: Uint8Array;
-  }): Promise<void>;
+  maskHeadBatch(
+    job: MaskHeadSizes & {
+      kernels: Float32Array;
+      features: Uint16Array | Float32Array;
+      sentences: number;
+      frames: number;
+      objectQueries: number;
+      /** [P]: the object query of each sentence (Q = 1); left out: all (Q = N). */
+      chosen?: Int32Array;
+      /** Frames made of sentence p: frameCount[window ? window[p] : p], the masks of others are empty; left out: all. */
+      frameCount?: Int32Array;
+      window?: Int32Array;
+      target: Uint8Array;
+    },
+  ): Promise<void>;
   /** COCO's compressed run-length string (column-major) of a bit-packed row-major mask. */
   rleEncode(bits: Uint8Array, height: number, width: number): string;
   /** The reverse; throws on a malformed or too long string. */
@@ -117,4 +103,17 @@ export interface CoreAddon {
     alpha: number;
     target: Uint8Array;
   }): Promise<void>;
+}
+
+/** K, the features' size fh × fw, and the sizes masks pass: padded, its part that is not padding, and their own. */
+export interface MaskHeadSizes {
+  readonly kernelSize: number;
+  readonly featureHeight: number;
+  readonly featureWidth: number;
+  readonly paddedHeight: number;
+  readonly paddedWidth: number;
+  readonly resizedHeight: number;
+  readonly resizedWidth: number;
+  readonly height: number;
+  readonly width: number;
 }
