@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { engineManifestSchema } from '../../src/engines/engine-manifest.js';
 import { sha256OfFile } from '../../src/files/digest.js';
+import { openModelFolder } from '../../src/model/model-folder.js';
 import { goldenModel, type TemporaryModel } from '../support/golden-model.js';
 
 /*
@@ -88,12 +89,13 @@ describe('rvos build', () => {
 
   it('takes and gives features of the backbone as float16', async () => {
     const { folder } = compactEngines();
+    const channels = (await openModelFolder('compact')).architecture.swin.embed_dim;
     const manifest = JSON.parse(await readFile(join(folder, 'backbone-long-60x108.json'), 'utf8'));
     expect(manifest.tensors).toEqual(
       expect.arrayContaining([
         { name: 'frames', mode: 'input', dtype: 'float16', shape: [-1, 24, 3, 60, 108] },
         { name: 'frame_count', mode: 'input', dtype: 'int32', shape: [-1] },
-        { name: 'level2', mode: 'output', dtype: 'float16', shape: [-1, 24, 128, 4, 7] },
+        { name: 'level2', mode: 'output', dtype: 'float16', shape: [-1, 24, 4 * channels, 4, 7] },
       ]),
     );
   });
@@ -187,8 +189,9 @@ describe('rvos inspect', () => {
   const lineOf = (text: string, name: string) =>
     text.split('\n').find((line) => line.trimStart().startsWith(name)) ?? '';
 
-  it('shows manifest, tensors and profiles, and says why there are no layers', () => {
+  it('shows manifest, tensors and profiles, and says why there are no layers', async () => {
     const { engines: made } = compactEngines();
+    const level0 = `${(await openModelFolder('compact')).architecture.swin.embed_dim},15,27`;
     const { path } = made[3]!;
     for (const given of [path, path.replace(/engine$/, 'json')]) {
       const { stdout, status } = rvos(['inspect', given]);
@@ -197,8 +200,8 @@ describe('rvos inspect', () => {
       expect(lineOf(stdout, 'made with')).toMatch(
         /TensorRT-RTX 1\.[\d.]+ by rvos .*, for compute capability 8\.6, 8\.9/,
       );
-      expect(stdout).toMatch(/input +level0 +float16 +\[\*,\*,32,15,27\]/);
-      expect(stdout).toMatch(/profile 1\n.*level0 +\[1,24,32,15,27\] … \[2,24,32,15,27\]/);
+      expect(stdout).toMatch(new RegExp(`input +level0 +float16 +\\[\\*,\\*,${level0}\\]`));
+      expect(stdout).toMatch(new RegExp(`profile 1\n.*level0 +\\[1,24,${level0}\\] … \\[2,24,${level0}\\]`));
       expect(lineOf(stdout, 'layers')).toMatch(/not listed, as the engine cannot be opened here: .+/);
     }
   });

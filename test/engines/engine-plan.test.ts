@@ -43,10 +43,11 @@ describe('the engines a model needs', () => {
       [1, 2].map((windows) => ({ frames: exactly([windows, 8, 3, 60, 108]), frame_count: exactly([windows]) })),
     );
     const profiles = planProfiles(model, transformer!, limits);
+    const c = model.architecture.swin.embed_dim;
     expect(profiles).toHaveLength(2);
     expect(profiles[1]).toMatchObject({
-      level0: { min: [1, 24, 32, 15, 27], max: [2, 24, 32, 15, 27] },
-      level2: { min: [1, 24, 128, 4, 7], max: [2, 24, 128, 4, 7] },
+      level0: { min: [1, 24, c, 15, 27], max: [2, 24, c, 15, 27] },
+      level2: { min: [1, 24, 4 * c, 4, 7], max: [2, 24, 4 * c, 4, 7] },
       text_features: { min: [1, 2, 128], opt: [1, 16, 128], max: [5, 20, 128] },
       window_index: { min: [1], opt: [1], max: [5] },
     });

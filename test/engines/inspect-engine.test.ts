@@ -111,9 +111,11 @@ it('manifests alone tell what a pipeline is laid out for', async () => {
   const [set, ...more] = manifestSets(manifests);
   expect(more).toEqual([]);
   expect(manifestSets(manifests.slice(0, 2))).toEqual([]);
+  const { swin, mttr } = (await openModelFolder('compact')).architecture;
   const lanes = (windows: number) => ({ inFlight: 2, streams: windows });
   expect(limitsOfManifests(set!, lanes)).toMatchObject({
-    ...{ height: 60, width: 108, levelChannels: 32, objectQueries: 8, kernelSize: 8, textFeatures: 128 },
+    ...{ height: 60, width: 108, levelChannels: swin.embed_dim, objectQueries: mttr.num_queries },
+    ...{ kernelSize: mttr.mask_kernels_dim, textFeatures: mttr.d_model },
     ...{ shortFrames: 8, longFrames: 24, windows: 2, sentences: 8, tokens: 64, inFlight: 2, streams: 2 },
   });
   expect(limitsOfManifests({ ...set!, transformer: { ...set!.transformer, tensors: [] } }, lanes)).toBeUndefined();

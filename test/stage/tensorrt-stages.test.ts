@@ -36,13 +36,16 @@ beforeEach(() => {
   open = 0;
 });
 
+/** Channels of the model's finest level. */
+const channels = () => model.architecture.swin.embed_dim;
+
 /** A backbone whose levels hold the mean of each frame: enough to see that frames come back in their places. */
 function meansOfFrames({ frames }: Readonly<Record<string, StageTensor>>): Record<string, StageTensor> {
   const { shape, data } = frames!;
   const [b, t, , h, w] = shape as [number, number, number, number, number];
   const pixels = 3 * h * w;
   const means = Array.from({ length: b * t }, (_, i) => Number(data[i * pixels]));
-  const sizes = [15 * 27 * 32, 8 * 14 * 64, 4 * 7 * 128];
+  const sizes = [15 * 27 * channels(), 8 * 14 * 2 * channels(), 4 * 7 * 4 * channels()];
   return Object.fromEntries(
     sizes.map((each, i) => {
       const level = Float32Array.from({ length: b * t * each }, (_, j) => means[Math.floor(j / each)]! + i);
@@ -136,8 +139,8 @@ describe('stages on engines', () => {
       ],
     ]);
     const level1 = outputs.get('level1')!;
-    expect(level1.shape).toEqual([5, 10, 64, 8, 14]);
-    const frame = 64 * 8 * 14;
+    expect(level1.shape).toEqual([5, 10, 2 * channels(), 8, 14]);
+    const frame = 2 * channels() * 8 * 14;
     for (const [b, count] of counts.entries()) {
       for (let t = 0; t < 10; t++) {
         const expected = t < count ? 10 * b + t + 1 : 0;
@@ -194,10 +197,13 @@ describe('stages on engines', () => {
     });
   });
 
+  const float32 = (...shape: number[]): Tensor => ({
+    ...{ dtype: 'F32', shape, data: new Float32Array(shape.reduce((a, b) => a * b)) },
+  });
   const transformer = (sentences: number) => ({
-    level0: { dtype: 'F32', shape: [1, 2, 32, 15, 27], data: new Float32Array(2 * 32 * 15 * 27) } as Tensor,
-    level1: { dtype: 'F32', shape: [1, 2, 64, 8, 14], data: new Float32Array(2 * 64 * 8 * 14) } as Tensor,
-    level2: { dtype: 'F32', shape: [1, 2, 128, 4, 7], data: new Float32Array(2 * 128 * 4 * 7) } as Tensor,
+    level0: float32(1, 2, channels(), 15, 27),
+    level1: float32(1, 2, 2 * channels(), 8, 14),
+    level2: float32(1, 2, 4 * channels(), 4, 7),
     text_features: { dtype: 'F32', shape: [sentences, 5, 128], data: new Float32Array(sentences * 5 * 128) } as Tensor,
     attention_mask: { dtype: 'I64', shape: [sentences, 5], data: new BigInt64Array(sentences * 5).fill(1n) } as Tensor,
   });
