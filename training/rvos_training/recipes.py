@@ -2,7 +2,8 @@
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
-SIZE = (64, 96)  # of the network's pictures
+SIZE = (72, 108)  # of the network's pictures
+SMALL = (64, 96)  # in which it learns first, for a quarter less
 LARGE = (96, 144)
 
 
@@ -13,7 +14,7 @@ class Kind:
     clips: int  # clips in a batch
     sentences: int = 4  # per clip: the backbone runs once for them
     supervised: int = 8  # frames looked at after the backbone, at most
-    sizes: Tuple[Tuple[int, int], ...] = (SIZE,)  # one of them
+    sizes: Tuple[Tuple[int, int], ...] = (SMALL,)  # one of them
     still: bool = False
     plain: bool = False  # sentences of shape and colour alone
     counts: Optional[Tuple[float, ...]] = None  # shares of scenes with 1, 2, … objects; None: the generator's
@@ -46,8 +47,9 @@ COMPACT = [
     Phase("pictures", 500, (1.2e-3, 1.2e-3), [
         Kind(0.45, (1, 1), 12, 4), Kind(0.55, (6, 8), 3, 4, supervised=2, counts=CROWDED)], warm_up=60),
     Phase("all lengths", 1400, (1.2e-3, 1e-5), [
-        Kind(0.26, (1, 1), 12, 4), Kind(0.05, (2, 3), 5, 4), Kind(0.47, (4, 8), 3, 4, supervised=3),
-        Kind(0.07, (9, 23), 1, 4, supervised=6), Kind(0.08, (24, 24), 1, 4, supervised=6),
+        Kind(0.26, (1, 1), 12, 4, sizes=(SMALL, SIZE)), Kind(0.05, (2, 3), 5, 4, sizes=(SIZE,)),
+        Kind(0.47, (4, 8), 3, 4, supervised=3, sizes=(SMALL, SIZE)),
+        Kind(0.07, (9, 23), 1, 4, supervised=6, sizes=(SIZE,)), Kind(0.08, (24, 24), 1, 4, supervised=6, sizes=(SIZE,)),
         Kind(0.07, (1, 1), 5, 4, sizes=(LARGE,))]),
 ]
 

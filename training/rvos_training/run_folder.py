@@ -27,9 +27,15 @@ class Table:
         self.path = Path(path)
 
     def append(self, row):
+        """row: column -> value; the first row's columns are the table's."""
         new = not self.path.exists()
+        if new:
+            columns = list(row)
+        else:
+            with open(self.path, newline="") as f:
+                columns = next(csv.reader(f))
         with open(self.path, "a", newline="") as f:
-            writer = csv.DictWriter(f, row)
+            writer = csv.DictWriter(f, columns, extrasaction="ignore")
             if new:
                 writer.writeheader()
             writer.writerow(row)
