@@ -13,10 +13,11 @@ def upsample(masks, size):
 
 
 @torch.no_grad()
-def match(referred_logits, probabilities, target):
+def match(referred_logits, probabilities, target, dedicated=False):
     """
     One clip: referred_logits [T,N,2]; probabilities [T,N,H,W] of the upsampled masks;
     target: Target with masks [T,M,H,W], referred (index or None), visible [T] bool
+    dedicated: the meant object is always query 0's, and query 0 nothing else's; the others are assigned as published
     -> (query indices, object indices), LongTensors, query indices ascending
     """
     masks = target.masks
@@ -28,5 +29,12 @@ def match(referred_logits, probabilities, target):
     if target.referred is not None:
         visible = target.visible[:, None]
         cost[:, target.referred] = -torch.where(visible, p[..., 0], p[..., 1]).mean(0)
-    queries, objects = linear_sum_assignment((REFERRED_COST * cost + DICE_COST * dice).cpu().numpy())
-    return torch.as_tensor(queries), torch.as_tensor(objects)
+    cost = (REFERRED_COST * cost + DICE_COST * dice).cpu().numpy()
+    if not dedicated:
+        queries, objects = linear_sum_assignment(cost)
+        return torch.as_tensor(queries), torch.as_tensor(objects)
+    rest = [k for k in range(masks.shape[1]) if k != target.referred]
+    queries, objects = linear_sum_assignment(cost[1:][:, rest])
+    first = [] if target.referred is None else [0]
+    return (torch.tensor(first + (queries + 1).tolist(), dtype=torch.long),
+            torch.tensor([target.referred for _ in first] + [rest[k] for k in objects], dtype=torch.long))

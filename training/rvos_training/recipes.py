@@ -44,20 +44,22 @@ COMPACT = [
         Kind(0.4, (1, 1), 16, 4, until="encoder"),
         Kind(0.3, (6, 8), 3, 4, until="encoder", supervised=2, counts=CROWDED),
         Kind(0.3, (6, 8), 4, 1, until="backbone", supervised=2, counts=MANY)], warm_up=60),
-    Phase("pictures", 500, (1.2e-3, 1.2e-3), [
+    Phase("pictures", 400, (1.2e-3, 1.2e-3), [
         Kind(0.45, (1, 1), 12, 4), Kind(0.55, (6, 8), 3, 4, supervised=2, counts=CROWDED)], warm_up=60),
-    Phase("all lengths", 1400, (1.2e-3, 1e-5), [
-        Kind(0.26, (1, 1), 12, 4, sizes=(SMALL, SIZE)), Kind(0.05, (2, 3), 5, 4, sizes=(SIZE,)),
+    Phase("all lengths", 2200, (1.2e-3, 1e-5), [
+        Kind(0.32, (1, 1), 12, 4, sizes=(SMALL, SIZE)), Kind(0.05, (2, 3), 5, 4, sizes=(SIZE,)),
         Kind(0.47, (4, 8), 3, 4, supervised=3, sizes=(SMALL, SIZE)),
-        Kind(0.07, (9, 23), 1, 4, supervised=6, sizes=(SIZE,)), Kind(0.08, (24, 24), 1, 4, supervised=6, sizes=(SIZE,)),
-        Kind(0.07, (1, 1), 5, 4, sizes=(LARGE,))]),
+        Kind(0.05, (9, 23), 1, 4, supervised=6, sizes=(SIZE,)), Kind(0.05, (24, 24), 1, 4, supervised=6, sizes=(SIZE,)),
+        Kind(0.06, (1, 1), 5, 4, sizes=(LARGE,))], warm_up=30),
 ]
 
 # Learning rates of groups of parameters, as shares of the phase's. Text: slow, or sentences collapse into their colours.
 # Bias: the relative position biases are logits of attention, of another scale than weights.
-RATES = {"others": 0.5, "text": 0.5, "bias": 10.0, "backbone": 1.0, "auxiliary": 1.0}
+RATES = {"others": 0.75, "text": 0.5, "bias": 10.0, "backbone": 1.0, "auxiliary": 1.0}
 WEIGHT_DECAY = 0.01
 AUXILIARY = {"cover": 0.3, "middle": 0.3, "coarse": 0.6, "sentences": 0.2, "grounding": 2.0}  # weights of the extra tasks
 ABSENT = 1.0  # weight of the likeliest query of a sentence about nothing, as that of a referred query
+EMPHASIS = 4.0  # weight of the meant object's masks, beside the other objects' 1
+DEDICATED = True  # query 0 is always the meant object's
 CLIP = 1.0
 AVERAGE = 0.995  # decay of the averaged weights, which are the ones measured and shipped

@@ -97,7 +97,8 @@ class Run:
         values, right = self.auxiliary(outputs, batch)
         total = sum(recipes.AUXILIARY[name] * value for name, value in values.items())
         if kind.until == "masks":
-            wanted, loss, _ = losses(outputs, batch.targets(), recipes.ABSENT)
+            wanted, loss, _ = losses(outputs, batch.targets(), recipes.ABSENT, emphasis=recipes.EMPHASIS,
+                                     dedicated=recipes.DEDICATED)
             values, total = {**values, **wanted}, total + loss
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipes.CLIP)

@@ -10,6 +10,7 @@ from rvos_training import recipes, train, validate
 from rvos_training.export import export
 from rvos_training.curves import LINE, draw_curves, draw_panel
 from rvos_training.losses import Target, losses
+from rvos_training.matcher import match, upsample
 from rvos_training.measure import load_export
 from rvos_training.muon import Muon, orthogonal
 from rvos_training.run_folder import Table
@@ -113,6 +114,33 @@ class Losses(unittest.TestCase):
         self.assertAlmostEqual(float(values["is_referred"]), float((refused * weight).sum() / 2), places=5)
         self.assertEqual(sorted(matches[0][1].tolist()), [0, 1])
         self.assertGreater(float(values["dice"]), 0)
+
+
+    def test_the_meant_object_has_a_query_of_its_own(self):
+        torch.manual_seed(0)
+        masks = torch.zeros(1, 3, 16, 24)
+        masks[:, 0, :4], masks[:, 1, 4:8], masks[:, 2, 8:] = 1, 1, 1
+        probabilities = torch.cat([masks[:, [1, 0, 2]], torch.rand(1, 1, 16, 24)], 1)  # query 0 draws object 1
+        logits = torch.randn(1, 4, 2)
+        for meant, first in ((2, [2]), (None, [])):
+            target = Target(masks, meant, torch.ones(1, dtype=torch.bool))
+            queries, objects = match(logits, probabilities, target, dedicated=True)
+            self.assertEqual(objects[queries == 0].tolist(), first)
+            self.assertEqual(sorted(objects.tolist()), [0, 1, 2])
+            self.assertEqual(objects[queries == 1].tolist(), [0], "the others as the masks say")
+
+    def test_emphasis_weighs_the_meant_object(self):
+        torch.manual_seed(0)
+        out = {"pred_masks": torch.randn(1, 1, 1, 3, 8, 12), "pred_is_referred": torch.randn(1, 1, 1, 3, 2)}
+        masks = torch.zeros(1, 2, 16, 24)
+        masks[:, 0, :8], masks[:, 1, 8:] = 1, 1
+        target = Target(masks, 1, torch.ones(1, dtype=torch.bool))
+        plain, emphasised = (float(losses(out, [target], emphasis=e)[0]["dice"]) for e in (1.0, 1e6))
+        queries, objects = losses(out, [target])[2][0]
+        chosen = upsample(out["pred_masks"][0][:, 0, queries[objects == 1]], (16, 24)).sigmoid()[0, 0]
+        alone = 1 - (2 * (chosen * masks[0, 1]).sum() + 1) / (chosen.sum() + masks[0, 1].sum() + 1)
+        self.assertAlmostEqual(emphasised, float(alone), places=4)
+        self.assertNotAlmostEqual(plain, emphasised, places=3)
 
 
 class Optimiser(unittest.TestCase):
