@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Frames, SegmentOptions, TextFeatures, WindowMasks } from '../../src/backends/backend.js';
@@ -7,9 +8,9 @@ import { StoredEngines } from '../../src/backends/tensorrt/stored-engines.js';
 import { TensorRtBackend } from '../../src/backends/tensorrt.js';
 import { buildEngines, type EngineBuildProgress } from '../../src/engines/build-engines.js';
 import { EngineStore } from '../../src/engines/engine-store.js';
-import type { ModelFolder } from '../../src/model/model-folder.js';
+import { type ModelFolder, openModelFolder } from '../../src/model/model-folder.js';
 import { loadTensorRt, probeTensorRt } from '../../src/native/load-tensorrt.js';
-import type { SegmentedFrame } from '../../src/results/segmented-frame.js';
+import type { QuerySummary, SegmentedFrame } from '../../src/results/segmented-frame.js';
 import type { RunOptions } from '../../src/segment-options.js';
 import { Segmenter } from '../../src/segmenter.js';
 import type { RgbFrame } from '../../src/video/frame.js';
@@ -92,13 +93,31 @@ function expectSame(found: WindowMasks, expected: WindowMasks, where = ''): void
   });
 }
 
-describe('a segmenter with backend tensorrt', () => {
-  async function run(segmenter: Segmenter, options: RunOptions = {}) {
-    const stream = segmenter.stream(video, sentences, { ...rule, ...options });
-    const frames: SegmentedFrame[] = [];
-    for await (const frame of stream) frames.push(frame);
-    return { frames, queries: stream.summary().queries };
+interface Run {
+  readonly frames: readonly SegmentedFrame[];
+  readonly queries: readonly QuerySummary[];
+}
+
+async function runOn(segmenter: Segmenter, path: string, texts: readonly string[], options: RunOptions): Promise<Run> {
+  const stream = segmenter.stream(path, texts, options);
+  const frames: SegmentedFrame[] = [];
+  for await (const frame of stream) frames.push(frame);
+  return { frames, queries: stream.summary().queries };
+}
+
+/** Of engines in FP16 against FP32. */
+function expectSameVideo(found: Run, expected: Run, what: string): void {
+  const objectQueries = ({ queries }: Run) => queries.map((query) => query.windows.map((window) => window.objectQuery));
+  expect(objectQueries(found), what).toEqual(objectQueries(expected));
+  for (const sentence of expected.queries.keys()) {
+    const masks = ({ frames }: Run) => frames.map((frame) => frame.masks[sentence]!);
+    expect(overlap(masks(found), masks(expected)), what).toBeGreaterThanOrEqual(0.99);
   }
+}
+
+describe('a segmenter with backend tensorrt', () => {
+  const run = (segmenter: Segmenter, options: RunOptions = {}) =>
+    runOn(segmenter, video, sentences, { ...rule, ...options });
 
   it('says which engine is missing and how to build it', async () => {
     await using segmenter = await Segmenter.open({
@@ -122,15 +141,7 @@ describe('a segmenter with backend tensorrt', () => {
     const reference = Segmenter.around(model, exact);
     for (const options of [{}, { tail: 'anchored' }, { linkWindows: true }, { minScore: 0.5 }] as const) {
       const found = await run(segmenter, options);
-      const expected = await run(reference, options);
-      const what = JSON.stringify(options);
-      expect(found.queries.map(({ windows }) => windows.map(({ objectQuery }) => objectQuery))).toEqual(
-        expected.queries.map(({ windows }) => windows.map(({ objectQuery }) => objectQuery)),
-      );
-      for (const sentence of sentences.keys()) {
-        const masks = ({ frames }: typeof found) => frames.map((frame) => frame.masks[sentence]!);
-        expect(overlap(masks(found), masks(expected)), what).toBeGreaterThanOrEqual(0.99);
-      }
+      expectSameVideo(found, await run(reference, options), JSON.stringify(options));
     }
     expect(new Set(progress.map(({ engine }) => engine))).toEqual(
       new Set(['text-encoder', 'backbone-short-64x96', 'backbone-long-64x96', 'transformer-64x96']),
@@ -144,6 +155,28 @@ describe('a segmenter with backend tensorrt', () => {
     const other = run(again, { shortSide: 40, longSide: 100 });
     await expect(other).rejects.toThrow(code('ENGINE_MISSING'));
     await expect(other).rejects.toHaveProperty('hint', expect.stringContaining('--backend onnxruntime'));
+  });
+
+  it('gives the masks of the compact model', async () => {
+    const compact = await openModelFolder('compact');
+    const graphs = new OnnxStages(compact.path);
+    const reference = new OnnxRuntimeBackend({ model: compact, threads: 2 });
+    const demo = new URL('../../examples/demo.mp4', import.meta.url).pathname;
+    const { sentences: texts } = JSON.parse(readFileSync(demo.replace(/mp4$/, 'json'), 'utf8'));
+    const engines = join(scratch, 'engines-compact');
+    addon.setStageRunner(graphs.run);
+    try {
+      await using segmenter = await Segmenter.open({ model: compact.path, backend: 'tensorrt', engines, build: true });
+      const found = await runOn(segmenter, demo, texts, {});
+      expectSameVideo(found, await runOn(Segmenter.around(compact, reference), demo, texts, {}), 'compact');
+      // More than one window, and something to compare.
+      expect(found.frames.length).toBeGreaterThan(compact.windows.length);
+      expect(found.frames.some(({ masks }) => masks.some(({ bits }) => bits.some((byte) => byte !== 0)))).toBe(true);
+    } finally {
+      addon.setStageRunner(stages.run);
+      await reference.dispose();
+      await graphs.release();
+    }
   });
 
   it('on the command line ends with one line where an engine is missing', () => {
