@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Precision, StageName } from '../../src/model/architecture.js';
@@ -15,7 +15,10 @@ export interface GraphVariant {
 
 let count = 0;
 
-/** Runs a graph of a model on ONNX Runtime, whatever target it was written for, and frees its session. */
+/**
+ * Runs a graph of a model on ONNX Runtime, whatever target it was written for, and frees its session. The graph has to lie
+ * beside the weights while it is opened; it is gone afterwards, for the folder may be the product's own.
+ */
 export async function runGraph(
   model: ModelFolder,
   stage: StageName,
@@ -23,12 +26,18 @@ export async function runGraph(
   feeds: Record<string, Tensor>,
 ): Promise<Record<string, Tensor>> {
   const path = join(model.path, `test-${process.pid}-${count++}.onnx`);
-  await writeFile(path, stageGraph(stage, { architecture: model.architecture, stored: model.precision, ...variant }));
-  const session = await InferenceSession.create(path, {
-    intraOpNumThreads: 1,
-    logSeverityLevel: 3,
-    enableMemPattern: false,
-  });
+  const graph = stageGraph(stage, { architecture: model.architecture, stored: model.precision, ...variant });
+  let session: InferenceSession;
+  try {
+    await writeFile(path, graph);
+    session = await InferenceSession.create(path, {
+      intraOpNumThreads: 1,
+      logSeverityLevel: 3,
+      enableMemPattern: false,
+    });
+  } finally {
+    await rm(path, { force: true });
+  }
   try {
     return (await session.run(feeds)) as Record<string, Tensor>;
   } finally {
