@@ -12,6 +12,7 @@ import { type EvaluationResult, evaluate } from '../eval/evaluate.js';
 import type { Protocol } from '../eval/track-sample.js';
 import { openModelFolder } from '../model/model-folder.js';
 import { Segmenter } from '../segmenter.js';
+import { buildDisplay } from './build-progress.js';
 import { interruption } from './interruption.js';
 import { integerOption } from './option-values.js';
 
@@ -23,6 +24,7 @@ interface EvalCommandOptions {
   readonly out: string;
   readonly model: string;
   readonly backend: BackendChoice;
+  readonly build?: boolean;
   readonly split?: string;
   readonly protocol?: Protocol;
   readonly window: number;
@@ -59,6 +61,7 @@ export function registerEval(program: Command): void {
       'compact',
     )
     .addOption(new Option('--backend <name>', 'what runs the network').choices(backendChoices).default('auto'))
+    .option('--build', 'build TensorRT engines that are missing, else they are an error')
     .option('--split <name>', 'a2d-sentences: test or train; refer-youtube-vos: valid or train')
     .addOption(
       new Option(
@@ -96,12 +99,15 @@ async function run(name: DataSetName, options: EvalCommandOptions): Promise<void
   const split = checkSplit(name, options.split);
   const protocol = options.protocol ?? (name === 'folder' ? 'windows' : 'clip');
   const dataSet = await openDataSet(name, split, options);
-  const { model: source, backend, threads } = options;
+  const frames = name === 'a2d-sentences' || name === 'jhmdb-sentences';
+  const backend = backendFor(options.backend, !frames && protocol === 'clip');
+  const { model: source, threads, build } = options;
   const model = await openModelFolder(source, { signal });
-  const segmenter = await Segmenter.open({ model: source, backend, threads, signal });
+  const building = buildDisplay(options.quiet ?? false);
+  const onBuildProgress = building.update.bind(building);
+  const segmenter = await Segmenter.open({ model: source, backend, threads, build, signal, onBuildProgress });
   const progress = progressDisplay(options.quiet ?? false);
   try {
-    const frames = name === 'a2d-sentences' || name === 'jhmdb-sentences';
     const result = await evaluate({
       ...{
         segmenter,
@@ -132,9 +138,21 @@ async function run(name: DataSetName, options: EvalCommandOptions): Promise<void
     progress.stop();
     report(result, options);
   } finally {
+    building.stop();
     progress.stop();
     await segmenter.dispose();
   }
+}
+
+/** Whole videos as one clip are longer than the windows that engines take. */
+function backendFor(choice: BackendChoice, wholeVideos: boolean): BackendChoice {
+  if (!wholeVideos || choice === 'onnxruntime') return choice;
+  if (choice === 'auto') return 'onnxruntime';
+  throw new RvosError(
+    'BAD_ARGUMENT',
+    'TensorRT engines take windows, not whole videos as one clip',
+    'Add --protocol windows, or use --backend onnxruntime.',
+  );
 }
 
 function openDataSet(name: DataSetName, split: string | undefined, options: EvalCommandOptions): Promise<DataSet> {

@@ -58,6 +58,8 @@ describe('rvos eval', () => {
     expect(missing.err).toMatch(/^rvos: .*meta_expressions\.json: .*\n$/);
     const unknown = rvos('davis', '--root', '.', '--out', at('x'));
     expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining('data set davis is unknown')]);
+    const whole = rvos('refer-youtube-vos', '--root', at('yt'), '--out', at('x'), '--backend', 'tensorrt');
+    expect([whole.code, whole.err]).toEqual([2, expect.stringContaining('Add --protocol windows')]);
     const split = rvos('folder', '--root', at('folder'), '--out', at('x'), '--split', 'test');
     expect([split.code, split.err]).toEqual([2, expect.stringContaining('Leave --split out')]);
   });
