@@ -109,4 +109,4 @@ class Prefetcher:
 
     def close(self):
         if self.pool:
-            self.pool.shutdown(wait=False, cancel_futures=True)
+            self.pool.shutdown(wait=True, cancel_futures=True)

@@ -46,7 +46,7 @@ COMPACT = [
         Kind(0.3, (6, 8), 4, 1, until="backbone", supervised=2, counts=MANY)], warm_up=60),
     Phase("pictures", 400, (1.2e-3, 1.2e-3), [
         Kind(0.45, (1, 1), 12, 4), Kind(0.55, (6, 8), 3, 4, supervised=2, counts=CROWDED)], warm_up=60),
-    Phase("all lengths", 2200, (1.2e-3, 1e-5), [
+    Phase("all lengths", 1550, (1.2e-3, 1e-5), [
         Kind(0.32, (1, 1), 12, 4, sizes=(SMALL, SIZE)), Kind(0.05, (2, 3), 5, 4, sizes=(SIZE,)),
         Kind(0.47, (4, 8), 3, 4, supervised=3, sizes=(SMALL, SIZE)),
         Kind(0.05, (9, 23), 1, 4, supervised=6, sizes=(SIZE,)), Kind(0.05, (24, 24), 1, 4, supervised=6, sizes=(SIZE,)),
