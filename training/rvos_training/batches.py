@@ -1,5 +1,8 @@
 """Batches of generated clips. A batch depends on the recipe, the seed and the step alone, so a run can be taken up anywhere;
 it is made in a process of its own while the step before is trained."""
+import os
+import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import List
@@ -71,8 +74,17 @@ def share(masks, reduce):
 _state = {}
 
 
-def _begin(tokenizer):
+def _end_with(parent):
+    """Ends this process once its parent is gone: a trainer that was killed leaves no process behind."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+
+
+def _begin(tokenizer, parent=None):
     torch.set_num_threads(1)
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _state["tokenizer"] = SentenceTokenizer(tokenizer)
 
 
@@ -93,7 +105,7 @@ class Prefetcher:
 
     def __init__(self, kind_of, seed, tokenizer_folder, workers=1, ahead=3):
         self.kind_of, self.seed, self.ahead, self.pending = kind_of, seed, ahead, {}
-        self.pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(tokenizer_folder,)) if workers else None
+        self.pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(tokenizer_folder, os.getpid())) if workers else None
         if not workers:
             _begin(tokenizer_folder)
 

@@ -1,5 +1,8 @@
 """Training: goes on where it was, exports what it measured. A few steps of a tiny run."""
+import subprocess
+import sys
 import tempfile
+import time
 import unittest
 from unittest import mock
 from pathlib import Path
@@ -14,7 +17,7 @@ from rvos_training.matcher import match, upsample
 from rvos_training.measure import load_export
 from rvos_training.muon import Muon, orthogonal
 from rvos_training.run_folder import Table
-from rvos_training.tokenizer import SentenceTokenizer
+from rvos_training.tokenizer import SentenceTokenizer, make
 
 SIZES = ((40, 60),)
 TINY = [recipes.Phase("tiny", 6, (1e-3, 1e-4), [
@@ -22,6 +25,12 @@ TINY = [recipes.Phase("tiny", 6, (1e-3, 1e-4), [
 PARTS = [recipes.Phase("parts", 6, (1e-3, 1e-4), [
     recipes.Kind(0.5, (1, 1), 2, 0, sizes=SIZES, until="backbone"),
     recipes.Kind(0.5, (4, 5), 1, 2, sizes=SIZES, until="encoder")])]
+
+
+def running(pid):
+    """Whether there is such a process that has not ended."""
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 class Training(unittest.TestCase):
@@ -48,6 +57,24 @@ class Training(unittest.TestCase):
                 self.assertTrue(all(torch.equal(x, y) for x, y in zip(a.masks, b.masks)))
                 self.assertEqual(a.meant, b.meant)
             apart.batches.close()
+
+    def test_a_killed_trainer_leaves_no_process(self):
+        with tempfile.TemporaryDirectory() as folder:
+            make(Path(folder) / "tokenizer", sentences=100, merges=20)
+            script = ("import sys, time\nfrom rvos_training.batches import Prefetcher\n"
+                      "from rvos_training.recipes import Kind\n"
+                      "p = Prefetcher(lambda step: Kind(1.0, (1, 1), 1, 1), 1, sys.argv[1])\n"
+                      "p.get(0)\nprint(*p.pool._processes, flush=True)\ntime.sleep(60)\n")
+            trainer = subprocess.Popen([sys.executable, "-c", script, str(Path(folder) / "tokenizer")], text=True,
+                                       stdout=subprocess.PIPE, cwd=Path(__file__).resolve().parents[1])
+            worker = int(trainer.stdout.readline())
+            trainer.kill()
+            trainer.wait()
+            trainer.stdout.close()
+            deadline = time.time() + 30
+            while running(worker) and time.time() < deadline:
+                time.sleep(0.2)
+            self.assertFalse(running(worker))
 
     def test_parts_of_the_network_are_trained_alone(self):
         with tempfile.TemporaryDirectory() as folder:
