@@ -1,4 +1,5 @@
 import { RvosError } from '../errors.js';
+import { roundHalfToEven } from '../round-half-to-even.js';
 
 export interface Size {
   readonly height: number;
@@ -81,12 +82,4 @@ function checkSize(frame: Size, size: Size): Size {
     );
   }
   return size;
-}
-
-/** Python's `round`. */
-function roundHalfToEven(value: number): number {
-  const floor = Math.floor(value);
-  const fraction = value - floor;
-  if (fraction !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
 }

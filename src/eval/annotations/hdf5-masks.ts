@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Mask } from '../../masks/mask.js';
-import { maskFromPixels } from '../../masks/pixels.js';
 import type { Box } from '../../masks/statistics.js';
 import { badAnnotation, maxAnnotationPixels, maxObjects } from './bad-annotation.js';
+import { columnMajorMask } from './column-major-mask.js';
 
 /** The objects annotated in one frame of A2D-Sentences (model-spec §9.1). */
 export interface AnnotatedObjects {
@@ -76,7 +76,9 @@ function arrange(instance: NumericArray, masks: NumericArray, boxes: NumericArra
   if (boxes.values.length !== 4 * count) throw badAnnotation(path, 'does not have four box numbers an instance');
   return {
     instances,
-    masks: instances.map((_, i) => transposedMask(masks.values, i * width * height, width, height)),
+    masks: instances.map((_, i) =>
+      columnMajorMask((index) => Number(masks.values[i * width * height + index]), width, height),
+    ),
     boxes: instances.map((_, i) => {
       const [x1, y1, x2, y2] = [0, 1, 2, 3].map((side) => Number(boxes.values[side * count + i])) as [
         number,
@@ -87,13 +89,4 @@ function arrange(instance: NumericArray, masks: NumericArray, boxes: NumericArra
       return [x1, y1, x2 - x1, y2 - y1];
     }),
   };
-}
-
-/** Stored [W,H]: the file was written by MATLAB. */
-function transposedMask(values: ArrayLike<number>, from: number, width: number, height: number): Mask {
-  const pixels = new Uint8Array(width * height);
-  for (let x = 0; x < width; x++) {
-    for (let y = 0; y < height; y++) pixels[y * width + x] = values[from + x * height + y]! > 0 ? 1 : 0;
-  }
-  return maskFromPixels(pixels, width, height, 1);
 }

@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { describeError, throwIfAborted } from '../../errors.js';
 import type { Mask } from '../../masks/mask.js';
-import { maskFromPixels } from '../../masks/pixels.js';
 import { maskStatistics } from '../../masks/statistics.js';
 import type { RgbFrame } from '../../video/frame.js';
 import { decodePicture } from '../../video/image-folder-reader.js';
 import { badAnnotation, maxAnnotationPixels } from '../annotations/bad-annotation.js';
+import { columnMajorMask } from '../annotations/column-major-mask.js';
 import { type MatArray, readMatArray } from '../annotations/mat-file.js';
 import { readAnnotation } from '../annotations/read-annotation.js';
 import { type DataSet, isPlainName, type SampleOptions } from '../data-set.js';
@@ -143,12 +143,8 @@ function maskOfFrame(parts: MatArray, frame: number, file: string): Mask {
     throw badAnnotation(file, `masks of ${width}x${height} pixels`);
   }
   if (frame > frames) throw badAnnotation(file, `has masks of ${frames} frames, none of frame ${frame}`);
-  const pixels = new Uint8Array(width * height);
   const from = (frame - 1) * width * height;
-  for (let x = 0; x < width; x++) {
-    for (let y = 0; y < height; y++) pixels[y * width + x] = parts.at(from + x * height + y) > 0 ? 1 : 0;
-  }
-  return maskFromPixels(pixels, width, height, 1);
+  return columnMajorMask((index) => parts.at(from + index), width, height);
 }
 
 async function readWindow(root: string, row: Row, length: number, signal?: AbortSignal): Promise<RgbFrame[]> {

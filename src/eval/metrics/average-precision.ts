@@ -1,5 +1,6 @@
 import type { Mask } from '../../masks/mask.js';
 import { maskOverlap, maskStatistics } from '../../masks/statistics.js';
+import { average } from './sequence-statistics.js';
 
 /** COCO's summary for masks of one category: averages over IoU 0.50 … 0.95, and by area of the object. */
 export interface AveragePrecision {
@@ -75,7 +76,7 @@ export class AveragePrecisionMeter {
   }
 
   result(): AveragePrecision {
-    const over = (area: AreaName, at: readonly number[]) => mean(at.map((iou) => this.#precision(area, iou)));
+    const over = (area: AreaName, at: readonly number[]) => average(at.map((iou) => this.#precision(area, iou)));
     return {
       all: over('all', thresholds),
       at50: over('all', [thresholds[0]!]),
@@ -112,7 +113,7 @@ export class AveragePrecisionMeter {
       while (at < recall.length && recall[at]! < level) at++;
       return precision[at] ?? 0;
     });
-    return mean(read);
+    return average(read);
   }
 }
 
@@ -149,8 +150,4 @@ function compareIds(a: string, b: string): number {
   const [x, y] = [Number(a), Number(b)];
   if (Number.isFinite(x) && Number.isFinite(y)) return x - y;
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

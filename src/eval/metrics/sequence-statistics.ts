@@ -1,3 +1,5 @@
+import { roundHalfToEven } from '../../round-half-to-even.js';
+
 /** What DAVIS reports of a measure over the frames of one track. */
 export interface SequenceStatistics {
   readonly mean: number;
@@ -19,9 +21,4 @@ export function sequenceStatistics(values: readonly number[]): SequenceStatistic
 
 export function average(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function roundHalfToEven(value: number): number {
-  const rounded = Math.round(value);
-  return Math.abs(value % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
