@@ -129,7 +129,7 @@ class Auxiliary(nn.Module):
         values["middle"], _ = self.middle(outputs["levels"][1], batch.masks, batch.things, frames)
         values["coarse"], named = self.coarse(outputs["levels"][2], batch.masks, batch.things, frames)
         right.update({f"right_{name}": share for name, share in named.items()})
-        if "text" in outputs:
+        if "text" in outputs and len(batch.said):
             values["sentences"], right["right_words"] = self.sentences(outputs["text"], batch.said)
         if "memory" in outputs:
             size = outputs["levels"][2].shape[2:4]

@@ -1,5 +1,5 @@
-"""Batches of generated clips. A batch depends on the recipe, the seed and the step alone, so a run can be taken up anywhere;
-it is made in a process of its own while the step before is trained."""
+"""Batches of generated clips. A batch depends on the recipe, the seed, the step and its part alone, so a run can be taken up
+anywhere; it is made in a process of its own while the step before is trained."""
 import os
 import threading
 import time
@@ -13,6 +13,7 @@ import torch
 from .auxiliary import SENTENCE_CLASSES, object_labels, sentence_labels
 from .losses import Target
 from .mttr import normalize
+from .recipes import PARTS
 from .synthetic.clips import make_clip
 from .tokenizer import SentenceTokenizer
 
@@ -46,14 +47,15 @@ class Batch:
         return found
 
 
-def generated_batch(kind, seed, step, tokenizer):
-    """A batch of the given kind (a recipe's Kind)."""
-    rng = np.random.default_rng([seed, step, 1])
+def generated_batch(kind, seed, step, part, tokenizer):
+    """Part `part` of a step's batch, of the given kind (a recipe's Kind)."""
+    rng = np.random.default_rng([seed, step, 1 + part])
     t = int(rng.integers(kind.frames[0], kind.frames[1] + 1))
     count = max(1, round(kind.clips * (kind.frames[0] + kind.frames[1]) / 2 / t))
     h, w = kind.sizes[rng.integers(len(kind.sizes))]
-    clips = [make_clip((seed << 44) + step * 64 + i, t, h, w, sentences=kind.sentences, absent=kind.absent,
-                       still=kind.still, plain=kind.plain, counts=kind.counts) for i in range(count)]
+    first = (seed << 44) + (step * PARTS + part) * 64
+    clips = [make_clip(first + i, t, h, w, sentences=kind.sentences, absent=kind.absent, still=kind.still, plain=kind.plain,
+                       counts=kind.counts, contrast=kind.contrast, motions=kind.motions) for i in range(count)]
     keep = np.sort(rng.choice(t, min(t, kind.supervised), replace=False))
     masks = [share(torch.from_numpy(c.masks[:, keep]).transpose(0, 1), kind.reduce) for c in clips]
     texts = [text for c in clips for text, _ in c.sentences]
@@ -88,8 +90,8 @@ def _begin(tokenizer, parent=None):
     _state["tokenizer"] = SentenceTokenizer(tokenizer)
 
 
-def _make(kind, seed, step):
-    batch = generated_batch(kind, seed, step, _state["tokenizer"])
+def _make(kind, seed, step, part):
+    batch = generated_batch(kind, seed, step, part, _state["tokenizer"])
     # As arrays: tensors would travel through shared memory, of which a container may have little.
     return Batch(**{name: _convert(value, torch.is_tensor, torch.Tensor.numpy) for name, value in vars(batch).items()})
 
@@ -101,21 +103,23 @@ def _convert(value, wanted, change):
 
 
 class Prefetcher:
-    """Batches in order, a few made ahead. `kind_of(step)` says which; workers 0: made when asked for."""
+    """Batches in order, those of a few steps made ahead. `kind_of(step, part)` says which; parts: those asked for here;
+    workers 0: made when asked for."""
 
-    def __init__(self, kind_of, seed, tokenizer_folder, workers=1, ahead=3):
-        self.kind_of, self.seed, self.ahead, self.pending = kind_of, seed, ahead, {}
+    def __init__(self, kind_of, seed, tokenizer_folder, workers=1, ahead=2, parts=(0,)):
+        self.kind_of, self.seed, self.ahead, self.parts, self.pending = kind_of, seed, ahead, parts, {}
         self.pool = ProcessPoolExecutor(workers, initializer=_begin, initargs=(tokenizer_folder, os.getpid())) if workers else None
         if not workers:
             _begin(tokenizer_folder)
 
-    def get(self, step):
+    def get(self, step, part=0):
         if self.pool is None:
-            return generated_batch(self.kind_of(step), self.seed, step, _state["tokenizer"])
+            return generated_batch(self.kind_of(step, part), self.seed, step, part, _state["tokenizer"])
         for s in range(step, step + 1 + self.ahead):
-            if s not in self.pending:
-                self.pending[s] = self.pool.submit(_make, self.kind_of(s), self.seed, s)
-        arrays = vars(self.pending.pop(step).result())
+            for p in self.parts:
+                if (s, p) not in self.pending and (s, p) >= (step, part):
+                    self.pending[s, p] = self.pool.submit(_make, self.kind_of(s, p), self.seed, s, p)
+        arrays = vars(self.pending.pop((step, part)).result())
         return Batch(**{name: _convert(value, lambda x: isinstance(x, np.ndarray), torch.from_numpy)
                         for name, value in arrays.items()})
 

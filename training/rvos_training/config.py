@@ -61,10 +61,10 @@ class Config:
 
 
 def compact(vocab_size: int) -> Config:
-    """The small network that ships with rvos (about 3 M parameters)."""
+    """The small network that ships with rvos (about 4 M parameters)."""
     return Config(
-        SwinConfig(embed_dim=48, depths=[2, 2, 2, 2], num_heads=[3, 6, 12, 24], window_size=[8, 4, 4]),
+        SwinConfig(embed_dim=48, depths=[2, 2, 4, 2], num_heads=[3, 6, 12, 24], window_size=[8, 4, 4]),
         RobertaConfig(hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=512,
                       max_position_embeddings=514, vocab_size=vocab_size),
-        MttrConfig(num_queries=6, mask_kernels_dim=8, d_model=128, nheads=8, num_encoder_layers=2,
+        MttrConfig(num_queries=6, mask_kernels_dim=8, d_model=128, nheads=8, num_encoder_layers=3,
                    num_decoder_layers=2, dim_feedforward=512))

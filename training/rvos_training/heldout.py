@@ -1,6 +1,7 @@
 """The exam: clips that training never sees, as files, to measure the product with. `training/heldout.json` says which.
 
     python -m rvos_training.heldout --out DIR [--clips N]     the first N clips (default: all)
+    python -m rvos_training.heldout --out DIR --first 500 --clips 200     others like them, to choose a minimum score by
     python -m rvos_training.heldout --freeze                  writes heldout.json anew, for a new version of the generator
 
 DIR/<clip>/video.mp4    lossless; every third clip textured and compressed by x264 as a camera's would be
@@ -114,7 +115,8 @@ def write(folder, i):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out")
-    parser.add_argument("--clips", type=int, help="the first so many clips (default: all)")
+    parser.add_argument("--clips", type=int, help="so many clips (default: to the exam's end)")
+    parser.add_argument("--first", type=int, default=0, help=f"clip to begin with; from {CLIPS} on they are not the exam's")
     parser.add_argument("--freeze", action="store_true")
     arguments = parser.parse_args()
     if arguments.freeze:
@@ -122,12 +124,15 @@ def main():
     if not arguments.out:
         parser.error("--out is missing")
     try:
-        count = min(arguments.clips or CLIPS, frozen()["clips"])
+        clips_of_exam = frozen()["clips"]
     except HeldoutError as error:
         raise SystemExit(f"error: {error}") from None
-    for i in range(count):
+    clips = range(arguments.first, arguments.first + arguments.clips if arguments.clips else clips_of_exam)
+    if not clips or arguments.first < 0:
+        parser.error(f"no clips: the exam has 0 to {clips_of_exam - 1}; beyond it --clips says how many")
+    for i in clips:
         write(arguments.out, i)
-        print(f"\r{i + 1}/{count}", end="", flush=True)
+        print(f"\r{i + 1 - clips.start}/{len(clips)}", end="", flush=True)
     print()
 
 

@@ -3,6 +3,7 @@ import copy
 import math
 
 import torch
+import torch.distributed as dist
 
 from .muon import Muon
 
@@ -49,6 +50,17 @@ def learning_rate(phases, step):
     start, end = phase.rates
     rate = end + (start - end) * 0.5 * (1 + math.cos(math.pi * inside / phase.steps))
     return rate * min(1.0, (inside + 1) / phase.warm_up)
+
+
+@torch.no_grad()
+def add_gradients(parameters):
+    """Each process's gradients become the sum of all. A parameter without one in any process stays without."""
+    has = torch.tensor([float(p.grad is not None) for p in parameters])
+    flat = torch.cat([has, *[torch.zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in parameters]])
+    dist.all_reduce(flat)
+    has, *sums = flat.split([len(parameters), *[p.numel() for p in parameters]])
+    for p, some, total in zip(parameters, has.tolist(), sums):
+        p.grad = total.view_as(p) if some else None
 
 
 class Average:

@@ -2,14 +2,17 @@
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
+from .synthetic.scene import MOTION_SHARES
+
 SIZE = (72, 108)  # of the network's pictures
 SMALL = (64, 96)  # in which it learns first, for a quarter less
-LARGE = (96, 144)
+LARGE, DOUBLE = (96, 144), (144, 216)
+PARTS = 2  # batches of a step, whose gradients are added; with two processes, one in each
 
 
 @dataclass
 class Kind:
-    share: float  # of the phase's steps
+    share: float  # of its part of the phase's steps
     frames: Tuple[int, int]  # shortest and longest clip
     clips: int  # clips in a batch
     sentences: int = 4  # per clip: the backbone runs once for them
@@ -18,7 +21,9 @@ class Kind:
     still: bool = False
     plain: bool = False  # sentences of shape and colour alone
     counts: Optional[Tuple[float, ...]] = None  # shares of scenes with 1, 2, … objects; None: the generator's
-    absent: float = 0.3  # share of sentences that refer to nothing
+    motions: Tuple[float, ...] = MOTION_SHARES  # shares of the kinds of motion
+    absent: float = 0.35  # share of sentences that refer to nothing
+    contrast: float = 0.5  # share of sentences in which one condition decides
     reduce: int = 2  # masks are compared at a half of the picture's size
     until: str = "masks"  # how far the network is run
 
@@ -28,29 +33,36 @@ class Phase:
     name: str
     steps: int
     rates: Tuple[float, float]  # learning rate at the phase's start and end, cosine between
-    kinds: List[Kind]
+    parts: List[List[Kind]]  # a batch of one kind of each list makes a step
     warm_up: int = 50  # steps over which the rate rises at the phase's beginning
 
 
 MANY = (0.0, 0.0, 0.0, 0.0, 0.2, 0.2, 0.3, 0.3)
-
 CROWDED = (0.02, 0.08, 0.2, 0.3, 0.4)
+EVEN = (.14, .11, .11, .11, .11, .18, .12, .12)  # of motions: rotating is learned last
 
 COMPACT = [
-    Phase("objects", 600, (2e-3, 1.9e-3), [
-        Kind(0.8, (1, 1), 24, 1, counts=MANY, until="backbone"),
-        Kind(0.2, (4, 8), 4, 4, supervised=3, counts=MANY, until="backbone")], warm_up=60),
-    Phase("grounding", 500, (1.2e-3, 1.2e-3), [
-        Kind(0.4, (1, 1), 16, 4, until="encoder"),
-        Kind(0.3, (6, 8), 3, 4, until="encoder", supervised=2, counts=CROWDED),
-        Kind(0.3, (6, 8), 4, 1, until="backbone", supervised=2, counts=MANY)], warm_up=60),
-    Phase("pictures", 400, (1.2e-3, 1.2e-3), [
-        Kind(0.45, (1, 1), 12, 4), Kind(0.55, (6, 8), 3, 4, supervised=2, counts=CROWDED)], warm_up=60),
-    Phase("all lengths", 1550, (1.2e-3, 1e-5), [
-        Kind(0.32, (1, 1), 12, 4, sizes=(SMALL, SIZE)), Kind(0.05, (2, 3), 5, 4, sizes=(SIZE,)),
-        Kind(0.47, (4, 8), 3, 4, supervised=3, sizes=(SMALL, SIZE)),
-        Kind(0.05, (9, 23), 1, 4, supervised=6, sizes=(SIZE,)), Kind(0.05, (24, 24), 1, 4, supervised=6, sizes=(SIZE,)),
-        Kind(0.06, (1, 1), 5, 4, sizes=(LARGE,))], warm_up=30),
+    Phase("objects", 1400, (2e-3, 1.8e-3), [
+        [Kind(0.8, (1, 1), 24, 1, counts=MANY, until="backbone"),
+         Kind(0.2, (16, 24), 1, 1, supervised=6, counts=MANY, motions=EVEN, until="backbone")],
+        [Kind(1.0, (6, 8), 3, 1, supervised=3, counts=MANY, motions=EVEN, until="backbone")]], warm_up=60),
+    Phase("grounding", 1700, (1.2e-3, 1.2e-3), [
+        [Kind(0.55, (1, 1), 12, 6, counts=CROWDED, until="encoder"),
+         Kind(0.25, (16, 24), 1, 8, supervised=6, counts=CROWDED, motions=EVEN, until="encoder"),
+         Kind(0.2, (6, 8), 3, 1, supervised=3, counts=MANY, motions=EVEN, until="backbone")],
+        [Kind(1.0, (6, 8), 3, 8, supervised=2, counts=CROWDED, motions=EVEN, contrast=0.6, until="encoder")]], warm_up=60),
+    Phase("masks", 500, (1.2e-3, 1.2e-3), [
+        [Kind(1.0, (1, 1), 10, 4, counts=CROWDED)],
+        [Kind(1.0, (6, 8), 3, 6, supervised=2, counts=CROWDED, motions=EVEN)]], warm_up=60),
+    Phase("all lengths", 5800, (1.2e-3, 1e-5), [
+        [Kind(0.5, (1, 1), 9, 4, sizes=(SMALL, SIZE)), Kind(0.06, (2, 3), 4, 4, sizes=(SIZE,)),
+         Kind(0.2, (9, 23), 1, 8, supervised=3, sizes=(SIZE,)), Kind(0.16, (24, 24), 1, 8, supervised=3, sizes=(SIZE,)),
+         Kind(0.05, (1, 1), 4, 4, sizes=(LARGE,)), Kind(0.03, (1, 1), 2, 4, sizes=(DOUBLE,))],
+        [Kind(0.62, (4, 8), 3, 6, supervised=2, sizes=(SMALL, SIZE), motions=EVEN),
+         Kind(0.15, (9, 23), 1, 8, supervised=3, sizes=(SIZE,), motions=EVEN),
+         Kind(0.15, (24, 24), 1, 8, supervised=3, sizes=(SIZE,), motions=EVEN),
+         Kind(0.05, (4, 8), 1, 6, supervised=3, sizes=(LARGE,)), Kind(0.03, (6, 6), 1, 4, supervised=2, sizes=(DOUBLE,))]],
+          warm_up=30),
 ]
 
 # Learning rates of groups of parameters, as shares of the phase's. Text: slow, or sentences collapse into their colours.
@@ -62,4 +74,4 @@ ABSENT = 1.0  # weight of the likeliest query of a sentence about nothing, as th
 EMPHASIS = 4.0  # weight of the meant object's masks, beside the other objects' 1
 DEDICATED = True  # query 0 is always the meant object's
 CLIP = 1.0
-AVERAGE = 0.995  # decay of the averaged weights, which are the ones measured and shipped
+AVERAGE = 0.997  # decay of the averaged weights, which are the ones measured and shipped

@@ -5,7 +5,7 @@
 
 A run can be ended at any time, also by kill -9, and goes on where it was with the same command: every batch depends on the
 seed and the step alone, and a checkpoint is there whole or not at all. Its folder has last.pt (to go on), best.pt, log.csv,
-validation.csv and curves.png. `finetune` runs on several GPUs under torchrun.
+validation.csv and curves.png. Both run in several processes under torchrun: `compact` in up to two, `finetune` on several GPUs.
 """
 import argparse
 import os
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 
 from . import recipes
 from .auxiliary import Auxiliary
@@ -26,7 +27,7 @@ from .mttr import MTTR
 from .datasets import DATASETS
 from .datasets.sample import DatasetError
 from .finetune import Finetune, Settings, amp_works
-from .optimisation import Average, learning_rate, locate, make_optimizers
+from .optimisation import Average, add_gradients, learning_rate, locate, make_optimizers
 from .run_folder import Progress, RunFolder
 from .synthetic import VERSION
 from .tokenizer import SentenceTokenizer, make
@@ -38,14 +39,18 @@ class Run:
 
     def __init__(self, out, phases, seed, init=None, amp=False, workers=0):
         self.out, self.phases, self.seed, self.amp = Path(out), phases, seed, amp
+        self.rank, self.world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         self.folder = RunFolder(out)
-        if not (self.out / "tokenizer").exists():
+        if self.rank == 0 and not (self.out / "tokenizer").exists():
             if init:  # an export's folder: its tokenizer lies beside the checkpoint
                 shutil.copytree(Path(init).parent / "tokenizer", self.out / "tokenizer")
             else:
                 make(self.out / "tokenizer")
+        if self.world > 1:
+            dist.barrier()
         self.tokenizer = SentenceTokenizer(self.out / "tokenizer")
-        self.batches = Prefetcher(self.kind, seed, self.out / "tokenizer", workers)
+        self.parts = range(self.rank, recipes.PARTS, self.world)
+        self.batches = Prefetcher(self.kind, seed, self.out / "tokenizer", workers, parts=self.parts)
         torch.manual_seed(seed)
         self.config = compact(self.tokenizer.vocab_size)
         self.model = MTTR(self.config).train()
@@ -59,10 +64,10 @@ class Run:
             self.average.model.load_state_dict(weights)
         self.restore()
 
-    def kind(self, step):
+    def kind(self, step, part):
         phase, _ = locate(self.phases, step)
-        rng = np.random.default_rng([self.seed, step])
-        return phase.kinds[rng.choice(len(phase.kinds), p=[k.share for k in phase.kinds])]
+        kinds = phase.parts[part]
+        return kinds[np.random.default_rng([self.seed, step, part]).choice(len(kinds), p=[k.share for k in kinds])]
 
     def restore(self):
         saved = self.folder.last()
@@ -74,7 +79,8 @@ class Run:
         for optimizer, state in zip(self.optimizers, saved["optimizers"]):
             optimizer.load_state_dict(state)
         self.step, self.best, self.seconds = saved["step"], saved["best"], saved["seconds"]
-        self.folder.cut(self.step)
+        if self.rank == 0:
+            self.folder.cut(self.step)
 
     def keep(self, name, note=""):
         state = {"step": self.step, "config": self.config.to_dict(), "average": self.average.model.state_dict(),
@@ -84,13 +90,9 @@ class Run:
                          optimizers=[o.state_dict() for o in self.optimizers], best=self.best)
         self.folder.save(name, state)
 
-    def train_step(self):
-        kind, batch = self.kind(self.step), self.batches.get(self.step)
-        rate = learning_rate(self.phases, self.step)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["share"] * rate
-            optimizer.zero_grad(set_to_none=True)
+    def loss(self, part):
+        """Loss of a part of the step's batch, and its parts and shares of right answers by name"""
+        kind, batch = self.kind(self.step, part), self.batches.get(self.step, part)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.amp):
             outputs = self.model(**batch.inputs(), until=kind.until)
         outputs = {k: [x.float() for x in v] if isinstance(v, list) else v.float() for k, v in outputs.items()}
@@ -100,13 +102,27 @@ class Run:
             wanted, loss, _ = losses(outputs, batch.targets(), recipes.ABSENT, emphasis=recipes.EMPHASIS,
                                      dedicated=recipes.DEDICATED)
             values, total = {**values, **wanted}, total + loss
-        total.backward()
+        return total, {name: float(v.detach()) for name, v in {"total": total, **values, **right}.items()}
+
+    def train_step(self):
+        """-> figures of each part that this process has"""
+        rate, found = learning_rate(self.phases, self.step), []
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["share"] * rate
+            optimizer.zero_grad(set_to_none=True)
+        for part in self.parts:
+            total, values = self.loss(part)
+            (total / recipes.PARTS).backward()
+            found.append(values)
+        if self.world > 1:
+            add_gradients([*self.model.parameters(), *self.auxiliary.parameters()])
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipes.CLIP)
         for optimizer in self.optimizers:
             optimizer.step()
         self.average.update(self.model, self.step)
         self.step += 1
-        return {name: float(v.detach()) for name, v in {"total": total, **values, **right}.items()}
+        return found
 
     def measure(self):
         result = validate(self.average.model, self.tokenizer, recipes.SIZE)
@@ -121,28 +137,39 @@ class Run:
 
     def go(self, every, until=None, checkpoint=100):
         total_steps = sum(p.steps for p in self.phases)
-        sums, counts, progress = {}, {}, Progress(total_steps)
+        figures, progress = [], Progress(total_steps)
         while self.step < min(total_steps, until or total_steps):
             begun = time.time()
-            for name, value in self.train_step().items():
-                sums[name], counts[name] = sums.get(name, 0.0) + value, counts.get(name, 0) + 1
+            figures += self.train_step()
             self.seconds += time.time() - begun
             phase, _ = locate(self.phases, self.step)
-            written = self.step % 50 == 0
-            shown = " ".join(f"{k.replace('right_', '')} {sums[k] / counts[k]:.3f}" for k in COLUMNS if k in sums)
-            progress.show(self.step, f"{phase.name}: {shown}", important=written)
-            if written:
-                self.folder.log.append({
-                    "step": self.step, "minutes": round(self.seconds / 60, 2), "phase": phase.name,
-                    "rate": f"{learning_rate(self.phases, self.step):.2e}",
-                    **{k: f"{sums[k] / counts[k]:.4f}" if k in sums else "" for k in COLUMNS}})
-                sums, counts = {}, {}
-            if self.step == total_steps or self.step % every == 0 and phase.kinds[0].until == "masks":
+            if self.step % 50 == 0:
+                self.write(phase, figures, progress)
+                figures = []
+            if self.rank > 0:
+                continue
+            last = phase.parts[0][0].until == "masks"
+            if self.step == total_steps or self.step % every == 0 and last:
                 self.measure()
                 self.folder.draw()
             elif self.step % checkpoint == 0:
                 self.keep("last.pt")
         self.batches.close()
+
+    def write(self, phase, figures, progress):
+        """Means of the figures of all processes since they were last written, as a row of log.csv and as progress."""
+        if self.world > 1:
+            everyones = [None] * self.world
+            dist.all_gather_object(everyones, figures)
+            figures = sum(everyones, [])
+        if self.rank > 0:
+            return
+        means = {k: float(np.mean([f[k] for f in figures if k in f])) for k in COLUMNS if any(k in f for f in figures)}
+        shown = " ".join(f"{k.replace('right_', '')} {v:.3f}" for k, v in means.items())
+        progress.show(self.step, f"{phase.name}: {shown}", important=True)
+        self.folder.log.append({"step": self.step, "minutes": round(self.seconds / 60, 2), "phase": phase.name,
+                                "rate": f"{learning_rate(self.phases, self.step):.2e}",
+                                **{k: f"{means[k]:.4f}" if k in means else "" for k in COLUMNS}})
 
 
 COLUMNS = ("total", "is_referred", "dice", "sigmoid_focal", "is_referred_0", "dice_0", "sigmoid_focal_0", "cover", "middle",
@@ -150,19 +177,27 @@ COLUMNS = ("total", "is_referred", "dice", "sigmoid_focal", "is_referred_0", "di
            "right_presence")
 
 
+def join_processes():
+    """Under torchrun: one of its processes. -> device"""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if "WORLD_SIZE" in os.environ:  # set by torchrun
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        if device == "cuda":
+            device = f"cuda:{os.environ['LOCAL_RANK']}"
+            torch.cuda.set_device(device)
+    return device
+
+
 def train_compact(arguments):
+    if "WORLD_SIZE" in os.environ:
+        dist.init_process_group("gloo")
     run = Run(arguments.out, recipes.COMPACT, arguments.seed, arguments.init, arguments.amp, arguments.workers)
     run.step = max(run.step, arguments.skip)
     run.go(arguments.every, arguments.until)
 
 
 def train_finetune(arguments):
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if "WORLD_SIZE" in os.environ:  # set by torchrun
-        torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
-        if device == "cuda":
-            device = f"cuda:{os.environ['LOCAL_RANK']}"
-            torch.cuda.set_device(device)
+    device = join_processes()
     names = set(Settings.__dataclass_fields__)
     settings = {k: v for k, v in vars(arguments).items() if k in names and v is not None}
     try:

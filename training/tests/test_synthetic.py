@@ -3,6 +3,7 @@ import copy
 import json
 import tempfile
 import unittest
+from collections import Counter
 from pathlib import Path
 from unittest import mock
 
@@ -12,9 +13,10 @@ from rvos_training import recipes
 from rvos_training.heldout import HeldoutError, frozen, heldout_clip, sentences, write
 from rvos_training.measure import read_video
 from rvos_training.synthetic.clips import make_clip
+from rvos_training.synthetic.contrast import decided_by_one, spoilt_by_one
 from rvos_training.synthetic.render import compress, distance, render
 from rvos_training.synthetic.scene import LENGTH, SHAPES, SIZES, UNSEEN, make_scene
-from rvos_training.synthetic.sentences import _conditions, holds, refer, refer_to_nothing
+from rvos_training.synthetic.sentences import conditions, holds, refer, refer_to_nothing
 
 
 class Scenes(unittest.TestCase):
@@ -43,12 +45,42 @@ class Scenes(unittest.TestCase):
                 made = refer(rng, scene, i, frames)
                 if made:
                     said += 1
-                    truth = [holds(_conditions(made[1]), t, frames, scene.aspect) for t in scene.things]
+                    truth = [holds(conditions(made[1]), t, frames, scene.aspect) for t in scene.things]
                     self.assertEqual([k for k, x in enumerate(truth) if x is not False], [i], made[0])
             made = refer_to_nothing(rng, scene, frames)
             if made:
-                self.assertTrue(all(holds(_conditions(made[1]), t, frames, scene.aspect) is False for t in scene.things))
+                self.assertTrue(all(holds(conditions(made[1]), t, frames, scene.aspect) is False for t in scene.things))
         self.assertGreater(said, 120)
+
+    def test_one_condition_decides(self):
+        rng, frames = np.random.default_rng(2), np.arange(8, 20)
+        present, absent = Counter(), Counter()
+        for seed in range(60):
+            scene = make_scene(seed, counts=(0, 0, 0.3, 0.4, 0.3), motions=(0.125,) * 8)
+
+            def true_of(d):
+                return {i for i, t in enumerate(scene.things) if holds(conditions(d), t, frames, scene.aspect) is not False}
+
+            def without(d):
+                return {k: {**d, k: None} if k == "shape" else {c: v for c, v in d.items() if c != k}
+                        for k in conditions(d) if d[k]}
+            for i in range(len(scene.things)):
+                made = decided_by_one(rng, scene, i, frames)
+                if made:
+                    self.assertEqual(true_of(made[1]), {i}, made[0])
+                    deciding = [k for k, d in without(made[1]).items() if len(true_of(d)) > 1]
+                    self.assertTrue(deciding, made[0])
+                    present.update(deciding)
+            made = spoilt_by_one(rng, scene, frames)
+            if made:
+                self.assertEqual(true_of(made[1]), set(), made[0])
+                deciding = [k for k, d in without(made[1]).items() if true_of(d)]
+                self.assertTrue(deciding, made[0])
+                self.assertNotIn((made[1].get("shape"), made[1].get("color")), UNSEEN)
+                absent.update(deciding)
+        for counts in (present, absent):
+            self.assertEqual(set(counts), {"shape", "color", "size", "motion", "position", "relation"})
+            self.assertEqual(counts.most_common(1)[0][0], "motion")
 
     def test_held_out_pairs_are_neither_shown_nor_named(self):
         rng = np.random.default_rng(1)

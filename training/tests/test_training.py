@@ -1,4 +1,6 @@
 """Training: goes on where it was, exports what it measured. A few steps of a tiny run."""
+import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,10 +23,12 @@ from rvos_training.tokenizer import SentenceTokenizer, make
 
 SIZES = ((40, 60),)
 TINY = [recipes.Phase("tiny", 6, (1e-3, 1e-4), [
-    recipes.Kind(0.5, (1, 1), 2, sizes=SIZES), recipes.Kind(0.5, (4, 9), 1, supervised=3, sizes=SIZES)])]
-PARTS = [recipes.Phase("parts", 6, (1e-3, 1e-4), [
-    recipes.Kind(0.5, (1, 1), 2, 0, sizes=SIZES, until="backbone"),
-    recipes.Kind(0.5, (4, 5), 1, 2, sizes=SIZES, until="encoder")])]
+    [recipes.Kind(0.5, (1, 1), 2, sizes=SIZES), recipes.Kind(0.5, (2, 3), 1, sizes=SIZES)],
+    [recipes.Kind(1.0, (4, 9), 1, supervised=3, sizes=SIZES)]])]
+NO_MASKS = [recipes.Phase("no masks", 6, (1e-3, 1e-4), [
+    [recipes.Kind(1.0, (1, 1), 2, 0, sizes=SIZES, until="backbone")],
+    [recipes.Kind(1.0, (4, 5), 1, 2, sizes=SIZES, until="encoder")]])]
+TRAINING = Path(__file__).resolve().parents[1]
 
 
 def running(pid):
@@ -44,15 +48,38 @@ class Training(unittest.TestCase):
             half = train.Run(Path(folder) / "b", TINY, seed=3)
             self.assertEqual(half.step, 2)
             got += [half.train_step() for _ in range(2)]
-            for a, b in zip(want, got):
+            for a, b in zip(sum(want, []), sum(got, []), strict=True):
                 self.assertAlmostEqual(a["total"], b["total"], places=4)
+
+    def test_two_processes_make_the_steps_of_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            one = train.Run(Path(folder) / "one", NO_MASKS, seed=3)
+            want = [one.train_step() for _ in range(3)]
+            script = ("import sys, torch, torch.distributed as dist; dist.init_process_group('gloo')\n"
+                      "from rvos_training.train import Run\n"
+                      "from tests.test_training import NO_MASKS\n"
+                      "run = Run(sys.argv[1], NO_MASKS, seed=3)\n"
+                      "found = [run.train_step() for _ in range(3)]\n"
+                      "torch.save((run.model.state_dict(), found), sys.argv[1] + f'/{run.rank}.pt')\n")
+            # What torchrun sets for its processes; Debian's own torchrun does not start under Python 3.11.
+            environment = {**os.environ, "PYTHONPATH": str(TRAINING), "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2",
+                           "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(20000 + (os.getpid() + 7000) % 20000)}
+            processes = [subprocess.Popen([sys.executable, "-c", script, str(Path(folder) / "two")], cwd=TRAINING,
+                                          env={**environment, "RANK": str(rank)}) for rank in (0, 1)]
+            self.assertEqual([p.wait() for p in processes], [0, 0])
+            for rank in (0, 1):
+                state, found = torch.load(Path(folder) / f"two/{rank}.pt", map_location="cpu")
+                for step in range(3):
+                    self.assertAlmostEqual(found[step][0]["total"], want[step][rank]["total"], places=3)
+                for name, value in one.model.state_dict().items():
+                    self.assertTrue(torch.allclose(state[name].float(), value.float(), atol=2e-4), name)
 
     def test_batches_are_the_same_wherever_they_are_made(self):
         with tempfile.TemporaryDirectory() as folder:
             here = train.Run(Path(folder) / "run", TINY, seed=3)
             apart = train.Run(Path(folder) / "run", TINY, seed=3, workers=1)
-            for step in (0, 1, 4):
-                a, b = here.batches.get(step), apart.batches.get(step)
+            for step, part in ((0, 0), (0, 1), (1, 0), (1, 1), (4, 1)):
+                a, b = here.batches.get(step, part), apart.batches.get(step, part)
                 self.assertTrue(torch.equal(a.frames, b.frames) and torch.equal(a.input_ids, b.input_ids))
                 self.assertTrue(all(torch.equal(x, y) for x, y in zip(a.masks, b.masks)))
                 self.assertEqual(a.meant, b.meant)
@@ -63,10 +90,10 @@ class Training(unittest.TestCase):
             make(Path(folder) / "tokenizer", sentences=100, merges=20)
             script = ("import sys, time\nfrom rvos_training.batches import Prefetcher\n"
                       "from rvos_training.recipes import Kind\n"
-                      "p = Prefetcher(lambda step: Kind(1.0, (1, 1), 1, 1), 1, sys.argv[1])\n"
+                      "p = Prefetcher(lambda step, part: Kind(1.0, (1, 1), 1, 1), 1, sys.argv[1])\n"
                       "p.get(0)\nprint(*p.pool._processes, flush=True)\ntime.sleep(60)\n")
             trainer = subprocess.Popen([sys.executable, "-c", script, str(Path(folder) / "tokenizer")], text=True,
-                                       stdout=subprocess.PIPE, cwd=Path(__file__).resolve().parents[1])
+                                       stdout=subprocess.PIPE, cwd=TRAINING)
             worker = int(trainer.stdout.readline())
             trainer.kill()
             trainer.wait()
@@ -78,11 +105,12 @@ class Training(unittest.TestCase):
 
     def test_parts_of_the_network_are_trained_alone(self):
         with tempfile.TemporaryDirectory() as folder:
-            run = train.Run(Path(folder) / "run", PARTS, seed=3)
+            run = train.Run(Path(folder) / "run", NO_MASKS, seed=3)
             before = {k: v.clone() for k, v in run.model.state_dict().items()}
             for _ in range(6):
-                values = run.train_step()
-                self.assertNotIn("dice", values)
+                for values in run.train_step():
+                    self.assertTrue(math.isfinite(values["total"]))
+                    self.assertNotIn("dice", values)
             changed = {k for k, v in run.model.state_dict().items() if not torch.equal(v, before[k])}
             self.assertIn("transformer.encoder.layers.0.self_attn.in_proj_weight", changed)
             self.assertFalse([k for k in changed if k.startswith(("spatial_decoder", "transformer.decoder", "obj_queries"))])

@@ -4,8 +4,9 @@ from typing import List, Optional, Tuple
 
 import numpy as np
 
+from .contrast import decided_by_one, spoilt_by_one
 from .render import render
-from .scene import LENGTH, Scene, make_scene
+from .scene import LENGTH, MOTION_SHARES, Scene, make_scene
 from .sentences import refer, refer_to_nothing
 
 
@@ -20,33 +21,45 @@ class Clip:
     window: np.ndarray  # [T] the scene's frames
 
 
+def first_made(make, objects):
+    """The first sentence that can be made about one of the objects, and the object; or None."""
+    for k in objects:
+        made = make(k)
+        if made:
+            return made, int(k)
+    return None
+
+
 def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, plain=False, start=None, counts=None,
-              unseen=False, lossy=True, background=None):
+              unseen=False, lossy=True, background=None, contrast=0.0, motions=MOTION_SHARES):
     """A clip of t frames. absent: share of sentences that refer to nothing; plain: sentences of shape and colour
     alone; unseen: also pairs of shape and colour kept from training; lossy: compressed as the
-    scene says; background: its kind (None: any). Motion is spoken of from 4 frames on."""
+    scene says; background: its kind (None: any); contrast: share of sentences in which one condition
+    decides; motions: shares of MOTIONS. Motion is spoken of from 4 frames on."""
     attempt = 0
     while True:
         rng = np.random.default_rng([seed, attempt])
         attempt += 1
         arguments = {} if counts is None else {"counts": counts}
         scene = make_scene(int(rng.integers(1 << 40)), w / h, still=still, unseen=unseen, background=background,
-                           **arguments)
+                           motions=motions, **arguments)
         first = int(rng.integers(LENGTH - t + 1)) if start is None else start
         window = np.arange(first, first + t)
         use_motion = t >= 4 and not still
         found = []
         order = rng.permutation(len(scene.things))
         for i in range(sentences):
-            made = refer_to_nothing(rng, scene, window, use_motion, unseen) if rng.random() < absent else None
-            if made:
-                found.append((made, None))
-                continue
-            for k in np.roll(order, -i):
-                made = refer(rng, scene, k, window, use_motion, plain)
+            decided = contrast > 0 and rng.random() < contrast
+            if rng.random() < absent:
+                made = (spoilt_by_one if decided else refer_to_nothing)(rng, scene, window, use_motion, unseen)
                 if made:
-                    found.append((made, int(k)))
-                    break
+                    found.append((made, None))
+                    continue
+            turned = np.roll(order, -i)
+            made = first_made(lambda k: decided_by_one(rng, scene, k, window, use_motion), turned if decided else ())
+            made = made or first_made(lambda k: refer(rng, scene, k, window, use_motion, plain), turned)
+            if made:
+                found.append(made)
         if len(found) < sentences:
             continue
         frames, masks = render(scene, window, h, w, lossy)

@@ -19,6 +19,7 @@ ROTATABLE = ("square", "triangle", "star", "cross", "heart", "moon")
 MOTIONS = ("still", "left", "right", "up", "down", "rotating", "growing", "shrinking")
 DIRECTION = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 SPEED = {"x": (0.011, 0.022), "y": (0.009, 0.014)}  # per frame
+MOTION_SHARES = (.2, .15, .15, .125, .125, .1, .075, .075)
 LENGTH = 30  # frames for which a scene is laid out, unless told otherwise
 
 
@@ -47,8 +48,8 @@ class Scene:
     compression: float = 0.0  # step of quantisation in grey levels, 0: none
 
 
-def _thing(rng, shape, color, still, spin, length):
-    motion = "still" if still else MOTIONS[rng.choice(len(MOTIONS), p=(.2, .15, .15, .125, .125, .1, .075, .075))]
+def _thing(rng, shape, color, still, spin, length, motions):
+    motion = "still" if still else MOTIONS[rng.choice(len(MOTIONS), p=motions)]
     if motion == "rotating" and shape not in ROTATABLE:
         motion = "still"
     size = "small" if rng.random() < 0.5 else "large"
@@ -122,9 +123,10 @@ def _drift(rng, length):
 
 
 def make_scene(seed, aspect=1.5, counts=(0.08, 0.17, 0.30, 0.27, 0.18), still=False, length=LENGTH, unseen=False,
-               background=None):
+               background=None, motions=MOTION_SHARES):
     """A scene from a seed. counts: shares of scenes with 1, 2, … objects. still: nothing moves (single frames).
-    unseen: also the pairs of shape and colour that are kept from training. background: its kind (None: any)."""
+    unseen: also the pairs of shape and colour that are kept from training. background: its kind (None: any).
+    motions: shares of MOTIONS."""
     rng = np.random.default_rng(seed)
     surface = _background(rng, background)
     things, names = [], list(COLORS)
@@ -139,7 +141,7 @@ def make_scene(seed, aspect=1.5, counts=(0.08, 0.17, 0.30, 0.27, 0.18), still=Fa
         if (shape, color) in UNSEEN and not unseen:
             continue
         thing = _thing(rng, shape, color, still, spin=shape in ROTATABLE and rng.random() < 0.25,
-                       length=length)
+                       length=length, motions=motions)
         if _contrast(thing.rgb, surface) < 45:
             continue
         best = None
@@ -155,7 +157,7 @@ def make_scene(seed, aspect=1.5, counts=(0.08, 0.17, 0.30, 0.27, 0.18), still=Fa
         thing.path = best[1]
         things.append(thing)
     if not things:
-        return make_scene(seed + (1 << 40), aspect, counts, still, length, unseen, background)
+        return make_scene(seed + (1 << 40), aspect, counts, still, length, unseen, background, motions)
     order = rng.permutation(len(things))
     noise = rng.uniform(0, 7) if rng.random() < 0.6 else 0.0
     drift = _drift(rng, length)

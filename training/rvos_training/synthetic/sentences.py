@@ -32,18 +32,18 @@ RELATION_WORDS = {"left": ("left of", "to the left of"), "right": ("right of", "
 AXIS = {"left": (0, -1), "right": (0, 1), "top": (1, -1), "bottom": (1, 1), "above": (1, -1), "below": (1, 1)}
 
 
-def _pick(rng, words):
+def pick(rng, words):
     return words[rng.integers(len(words))]
 
 
-def _position(thing, side, frames, aspect):
+def position_holds(thing, side, frames, aspect):
     axis, sign = AXIS[side]
     extent = aspect if axis == 0 else 1.0
     offset = sign * (thing.path[frames, axis] / extent - 0.5)
     return True if offset.min() > 0.07 else False if offset.max() < 0 else None
 
 
-def _relation(thing, relation, anchor, frames):
+def relation_holds(thing, relation, anchor, frames):
     if thing is anchor:
         return False
     axis, sign = AXIS[relation]
@@ -66,9 +66,9 @@ def holds(description, thing, frames, aspect):
         elif key == "motion":
             answers.append(_motion(thing, value))
         elif key == "position":
-            answers.append(_position(thing, value, frames, aspect))
+            answers.append(position_holds(thing, value, frames, aspect))
         elif key == "relation":
-            answers.append(_relation(thing, value[0], value[1], frames))
+            answers.append(relation_holds(thing, value[0], value[1], frames))
         elif value is not None:
             answers.append(getattr(thing, key) == value)
     return False if False in answers else None if None in answers else True
@@ -76,22 +76,22 @@ def holds(description, thing, frames, aspect):
 
 def phrase(rng, d):
     """Words for a description."""
-    noun = _pick(rng, NOUNS[d.get("shape")])
+    noun = pick(rng, NOUNS[d.get("shape")])
     before, after = [], []
     if d.get("size"):
-        before.append(_pick(rng, SIZE_WORDS[d["size"]]))
+        before.append(pick(rng, SIZE_WORDS[d["size"]]))
     motion = d.get("motion")
     if motion in ADJECTIVE_MOTIONS and rng.random() < 0.25:
-        before.insert(rng.integers(len(before) + 1), _pick(rng, ADJECTIVE_MOTIONS[motion]))
+        before.insert(rng.integers(len(before) + 1), pick(rng, ADJECTIVE_MOTIONS[motion]))
     elif motion:
-        after.append(_pick(rng, MOTION_WORDS[motion]))
+        after.append(pick(rng, MOTION_WORDS[motion]))
     if d.get("position"):
         if d["position"] in ("left", "right") and not after and rng.random() < 0.25:
             before.insert(0, d["position"])
         else:
-            after.append(_pick(rng, POSITION_WORDS[d["position"]]))
+            after.append(pick(rng, POSITION_WORDS[d["position"]]))
     if d.get("color"):
-        word = _pick(rng, COLOR_WORDS[d["color"]])
+        word = pick(rng, COLOR_WORDS[d["color"]])
         if not after and rng.random() < 0.12:
             after.append(f"that is {word}")
         else:
@@ -101,18 +101,29 @@ def phrase(rng, d):
         other = {"shape": anchor.shape}
         if d.get("anchor_color"):
             other["color"] = anchor.color
-        after.append(f"{_pick(rng, RELATION_WORDS[relation])} the {phrase(rng, other)}")
+        after.append(f"{pick(rng, RELATION_WORDS[relation])} the {phrase(rng, other)}")
     rng.shuffle(after)
     return " ".join(before + [noun] + after)
 
 
-def _wrap(rng, text):
+def wrap(rng, text):
     r = rng.random()
     if r < 0.62:
         return "the " + text
     if r < 0.80:
         return ("an " if text[0] in "aeio" else "a ") + text
-    return text if r < 0.95 else _pick(rng, ("find the ", "track the ", "segment the ")) + text
+    return text if r < 0.95 else pick(rng, ("find the ", "track the ", "segment the ")) + text
+
+
+def relate(rng, d, scene, thing, frames):
+    """Adds a true relation to another object, named so that it is the only one, if one is found."""
+    anchor = scene.things[rng.integers(len(scene.things))]
+    relations = [r for r in RELATION_WORDS if relation_holds(thing, r, anchor, frames)]
+    shapes = [t for t in scene.things if t.shape == anchor.shape]
+    exact = [t for t in shapes if t.color == anchor.color]
+    if relations and len(exact) == 1:
+        d["relation"] = pick(rng, relations), anchor
+        d["anchor_color"] = None if len(shapes) == 1 and rng.random() < 0.4 else anchor.color
 
 
 def _describe(rng, scene, thing, frames, use_motion, plain):
@@ -128,21 +139,15 @@ def _describe(rng, scene, thing, frames, use_motion, plain):
     if use_motion and rng.random() < 0.5:
         d["motion"] = thing.motion
     if rng.random() < 0.22:
-        sides = [s for s in POSITION_WORDS if _position(thing, s, frames, scene.aspect)]
+        sides = [s for s in POSITION_WORDS if position_holds(thing, s, frames, scene.aspect)]
         if sides:
-            d["position"] = _pick(rng, sides)
+            d["position"] = pick(rng, sides)
     elif len(scene.things) > 1 and rng.random() < 0.36:
-        anchor = scene.things[rng.integers(len(scene.things))]
-        relations = [r for r in RELATION_WORDS if _relation(thing, r, anchor, frames)]
-        shapes = [t for t in scene.things if t.shape == anchor.shape]
-        exact = [t for t in shapes if t.color == anchor.color]
-        if relations and len(exact) == 1:
-            d["relation"] = _pick(rng, relations), anchor
-            d["anchor_color"] = None if len(shapes) == 1 and rng.random() < 0.4 else anchor.color
+        relate(rng, d, scene, thing, frames)
     return d
 
 
-def _conditions(d):
+def conditions(d):
     return {k: v for k, v in d.items() if k != "anchor_color"}
 
 
@@ -153,28 +158,28 @@ def refer(rng, scene, index, frames, use_motion=True, plain=False):
     others = [t for t in scene.things if t is not thing]
     for _ in range(14):
         d = _describe(rng, scene, thing, frames, use_motion, plain)
-        c = _conditions(d)
+        c = conditions(d)
         if len(d) == 1 and d["shape"] is None:
             continue
         if holds(c, thing, frames, scene.aspect) and all(holds(c, o, frames, scene.aspect) is False for o in others):
-            return _wrap(rng, phrase(rng, d)), d
+            return wrap(rng, phrase(rng, d)), d
     return None
 
 
-def _other(rng, values, value):
-    return _pick(rng, [v for v in values if v != value])
+def another(rng, values, value):
+    return pick(rng, [v for v in values if v != value])
 
 
 def _spoiled(rng, scene, frames, use_motion):
     """A true description with one condition changed."""
     thing = scene.things[rng.integers(len(scene.things))]
     d = _describe(rng, scene, thing, frames, use_motion, plain=False)
-    key = _pick(rng, [k for k in d if k != "anchor_color" and d[k] is not None] or ["shape"])
+    key = pick(rng, [k for k in d if k != "anchor_color" and d[k] is not None] or ["shape"])
     if key == "relation":
-        return {**d, "relation": (_other(rng, list(RELATION_WORDS), d["relation"][0]), d["relation"][1])}
+        return {**d, "relation": (another(rng, list(RELATION_WORDS), d["relation"][0]), d["relation"][1])}
     values = {"shape": SHAPES, "color": list(COLORS), "size": ("small", "large"), "motion": MOTIONS,
               "position": list(POSITION_WORDS)}[key]
-    return {**d, key: _other(rng, values, d.get(key))}
+    return {**d, key: another(rng, values, d.get(key))}
 
 
 def _invented(rng, scene, use_motion):
@@ -182,11 +187,11 @@ def _invented(rng, scene, use_motion):
     thing = scene.things[rng.integers(len(scene.things))]
     d = {"shape": thing.shape if rng.random() < 0.5 else SHAPES[rng.integers(len(SHAPES))]}
     if rng.random() < 0.85:
-        d["color"] = thing.color if rng.random() < 0.5 else _pick(rng, list(COLORS))
+        d["color"] = thing.color if rng.random() < 0.5 else pick(rng, list(COLORS))
     if thing.size and rng.random() < 0.2:
         d["size"] = thing.size if rng.random() < 0.6 else ("large" if thing.size == "small" else "small")
     if use_motion and rng.random() < 0.35:
-        d["motion"] = thing.motion if rng.random() < 0.5 else _pick(rng, MOTIONS)
+        d["motion"] = thing.motion if rng.random() < 0.5 else pick(rng, MOTIONS)
     return d
 
 
@@ -196,9 +201,9 @@ def refer_to_nothing(rng, scene, frames, use_motion=True, unseen=False):
         d = _spoiled(rng, scene, frames, use_motion) if rng.random() < 0.65 else _invented(rng, scene, use_motion)
         if (d.get("shape"), d.get("color")) in UNSEEN and not unseen:
             continue
-        c = _conditions(d)
+        c = conditions(d)
         if c != {"shape": None} and all(holds(c, t, frames, scene.aspect) is False for t in scene.things):
-            return _wrap(rng, phrase(rng, d)), d
+            return wrap(rng, phrase(rng, d)), d
     return None
 
 
