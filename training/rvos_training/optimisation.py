@@ -46,10 +46,19 @@ def locate(phases, step):
 
 
 def learning_rate(phases, step):
-    phase, inside = locate(phases, step)
-    start, end = phase.rates
-    rate = end + (start - end) * 0.5 * (1 + math.cos(math.pi * inside / phase.steps))
-    return rate * min(1.0, (inside + 1) / phase.warm_up)
+    """Cosine from a phase's first rate to its last, and over the phases after it that have no rates of their own."""
+    begin = 0
+    for i, phase in enumerate(phases):
+        if phase.rates:
+            warm_up, (start, end) = phase.warm_up, phase.rates
+            follow = next((k for k in range(i + 1, len(phases)) if phases[k].rates), len(phases))
+            steps = sum(p.steps for p in phases[i:follow])
+            if step < begin + steps or follow == len(phases):
+                break
+            begin += steps
+    inside = step - begin
+    rate = end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, inside / steps)))
+    return rate * min(1.0, (inside + 1) / warm_up)
 
 
 @torch.no_grad()

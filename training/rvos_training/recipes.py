@@ -1,5 +1,5 @@
 """What is trained in which order. A recipe is a list of phases; each phase draws its batches from a few kinds."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import List, Optional, Tuple
 
 from .synthetic.scene import MOTION_SHARES
@@ -24,6 +24,7 @@ class Kind:
     motions: Tuple[float, ...] = MOTION_SHARES  # shares of the kinds of motion
     absent: float = 0.35  # share of sentences that refer to nothing
     contrast: float = 0.5  # share of sentences in which one condition decides
+    hearsay: float = 0.0  # share of sentences that speak of motion although the clip is too short to see any
     reduce: int = 2  # masks are compared at a half of the picture's size
     until: str = "masks"  # how far the network is run
 
@@ -32,7 +33,7 @@ class Kind:
 class Phase:
     name: str
     steps: int
-    rates: Tuple[float, float]  # learning rate at the phase's start and end, cosine between
+    rates: Optional[Tuple[float, float]]  # learning rate at start and end, cosine between; None: the fall before goes on
     parts: List[List[Kind]]  # a batch of one kind of each list makes a step
     warm_up: int = 50  # steps over which the rate rises at the phase's beginning
 
@@ -40,6 +41,16 @@ class Phase:
 MANY = (0.0, 0.0, 0.0, 0.0, 0.2, 0.2, 0.3, 0.3)
 CROWDED = (0.02, 0.08, 0.2, 0.3, 0.4)
 EVEN = (.14, .11, .11, .11, .11, .18, .12, .12)  # of motions: rotating is learned last
+
+SHORT_AND_LONG = [
+    Kind(0.5, (1, 1), 9, 4, sizes=(SMALL, SIZE)), Kind(0.06, (2, 3), 4, 4, sizes=(SIZE,)),
+    Kind(0.2, (9, 23), 1, 8, supervised=3, sizes=(SIZE,)), Kind(0.16, (24, 24), 1, 8, supervised=3, sizes=(SIZE,)),
+    Kind(0.05, (1, 1), 4, 4, sizes=(LARGE,)), Kind(0.03, (1, 1), 2, 4, sizes=(DOUBLE,))]
+CLIPS = [
+    Kind(0.62, (4, 8), 3, 6, supervised=2, sizes=(SMALL, SIZE), motions=EVEN),
+    Kind(0.15, (9, 23), 1, 8, supervised=3, sizes=(SIZE,), motions=EVEN),
+    Kind(0.15, (24, 24), 1, 8, supervised=3, sizes=(SIZE,), motions=EVEN),
+    Kind(0.05, (4, 8), 1, 6, supervised=3, sizes=(LARGE,)), Kind(0.03, (6, 6), 1, 4, supervised=2, sizes=(DOUBLE,))]
 
 COMPACT = [
     Phase("objects", 1400, (2e-3, 1.8e-3), [
@@ -54,15 +65,8 @@ COMPACT = [
     Phase("masks", 500, (1.2e-3, 1.2e-3), [
         [Kind(1.0, (1, 1), 10, 4, counts=CROWDED)],
         [Kind(1.0, (6, 8), 3, 6, supervised=2, counts=CROWDED, motions=EVEN)]], warm_up=60),
-    Phase("all lengths", 5800, (1.2e-3, 1e-5), [
-        [Kind(0.5, (1, 1), 9, 4, sizes=(SMALL, SIZE)), Kind(0.06, (2, 3), 4, 4, sizes=(SIZE,)),
-         Kind(0.2, (9, 23), 1, 8, supervised=3, sizes=(SIZE,)), Kind(0.16, (24, 24), 1, 8, supervised=3, sizes=(SIZE,)),
-         Kind(0.05, (1, 1), 4, 4, sizes=(LARGE,)), Kind(0.03, (1, 1), 2, 4, sizes=(DOUBLE,))],
-        [Kind(0.62, (4, 8), 3, 6, supervised=2, sizes=(SMALL, SIZE), motions=EVEN),
-         Kind(0.15, (9, 23), 1, 8, supervised=3, sizes=(SIZE,), motions=EVEN),
-         Kind(0.15, (24, 24), 1, 8, supervised=3, sizes=(SIZE,), motions=EVEN),
-         Kind(0.05, (4, 8), 1, 6, supervised=3, sizes=(LARGE,)), Kind(0.03, (6, 6), 1, 4, supervised=2, sizes=(DOUBLE,))]],
-          warm_up=30),
+    Phase("all lengths", 800, (1.2e-3, 1e-5), [SHORT_AND_LONG, CLIPS], warm_up=30),
+    Phase("hearsay", 5000, None, [[replace(kind, hearsay=0.6) for kind in SHORT_AND_LONG], CLIPS]),
 ]
 
 # Learning rates of groups of parameters, as shares of the phase's. Text: slow, or sentences collapse into their colours.

@@ -82,6 +82,22 @@ class Scenes(unittest.TestCase):
             self.assertEqual(set(counts), {"shape", "color", "size", "motion", "position", "relation"})
             self.assertEqual(counts.most_common(1)[0][0], "motion")
 
+    def test_hearsay_is_true_and_decides_nothing(self):
+        said = 0
+        for seed in range(40):
+            clip = make_clip(seed, 2, 48, 72, sentences=3, absent=0.4, hearsay=0.7)
+            for (_, index), d in zip(clip.sentences, clip.descriptions):
+                if not d.get("motion"):
+                    continue
+                said += 1
+                rest = {k: v for k, v in conditions(d).items() if k != "motion"}
+                true = [holds(rest, t, clip.window, clip.scene.aspect) is not False for t in clip.scene.things]
+                self.assertEqual(sum(true), 0 if index is None else 1)
+                if index is not None:
+                    self.assertEqual(d["motion"], clip.things[index].motion)
+            self.assertFalse(any(d.get("motion") for d in make_clip(seed, 2, 48, 72, sentences=3).descriptions))
+        self.assertGreater(said, 40)
+
     def test_held_out_pairs_are_neither_shown_nor_named(self):
         rng = np.random.default_rng(1)
         frames, shown = np.arange(LENGTH), 0

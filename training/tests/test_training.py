@@ -17,6 +17,7 @@ from rvos_training.curves import LINE, draw_curves, draw_panel
 from rvos_training.losses import Target, losses
 from rvos_training.matcher import match, upsample
 from rvos_training.measure import load_export
+from rvos_training.optimisation import learning_rate
 from rvos_training.muon import Muon, orthogonal
 from rvos_training.run_folder import Table
 from rvos_training.tokenizer import SentenceTokenizer, make
@@ -216,6 +217,16 @@ class Optimiser(unittest.TestCase):
             (weight - wanted).pow(2).sum().backward()
             optimizer.step()
         self.assertLess((weight - wanted).abs().max().item(), 0.1)
+
+
+    def test_a_phase_without_rates_goes_on_with_the_fall(self):
+        whole = [recipes.Phase("a", 10, (1.0, 0.5), [], 5), recipes.Phase("b", 30, (0.4, 0.0), [], 3)]
+        cut = [whole[0], recipes.Phase("b", 12, (0.4, 0.0), [], 3), recipes.Phase("c", 18, None, [])]
+        rates = [learning_rate(cut, step) for step in range(41)]
+        self.assertEqual(rates, [learning_rate(whole, step) for step in range(41)])
+        self.assertAlmostEqual(rates[0], 0.2)
+        self.assertAlmostEqual(rates[25], 0.2)
+        self.assertAlmostEqual(rates[40], 0.0)
 
 
 class Folders(unittest.TestCase):

@@ -6,8 +6,8 @@ import numpy as np
 
 from .contrast import decided_by_one, spoilt_by_one
 from .render import render
-from .scene import LENGTH, MOTION_SHARES, Scene, make_scene
-from .sentences import refer, refer_to_nothing
+from .scene import LENGTH, MOTION_SHARES, MOTIONS, Scene, make_scene
+from .sentences import phrase, pick, refer, refer_to_nothing, wrap
 
 
 @dataclass
@@ -30,12 +30,20 @@ def first_made(make, objects):
     return None
 
 
+def with_hearsay(rng, scene, made, index):
+    """The sentence with a motion that nobody can see: the meant object's, or any."""
+    motion = pick(rng, MOTIONS) if index is None else scene.things[index].motion
+    description = {**made[1], "motion": motion}
+    return (wrap(rng, phrase(rng, description)), description), index
+
+
 def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, plain=False, start=None, counts=None,
-              unseen=False, lossy=True, background=None, contrast=0.0, motions=MOTION_SHARES):
+              unseen=False, lossy=True, background=None, contrast=0.0, hearsay=0.0, motions=MOTION_SHARES):
     """A clip of t frames. absent: share of sentences that refer to nothing; plain: sentences of shape and colour
     alone; unseen: also pairs of shape and colour kept from training; lossy: compressed as the
     scene says; background: its kind (None: any); contrast: share of sentences in which one condition
-    decides; motions: shares of MOTIONS. Motion is spoken of from 4 frames on."""
+    decides; motions: shares of MOTIONS. Motion is spoken of from 4 frames on; hearsay: share of sentences that speak of
+    it in shorter clips too, truly of what is meant, and never as what decides."""
     attempt = 0
     while True:
         rng = np.random.default_rng([seed, attempt])
@@ -62,6 +70,8 @@ def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, plain=False, 
                 found.append(made)
         if len(found) < sentences:
             continue
+        if hearsay and not use_motion:
+            found = [with_hearsay(rng, scene, *f) if rng.random() < hearsay else f for f in found]
         frames, masks = render(scene, window, h, w, lossy)
         seen = masks.any((1, 2, 3))
         index = np.cumsum(seen) - 1
