@@ -46,7 +46,7 @@ def locate(phases, step):
 
 
 def learning_rate(phases, step):
-    """Cosine from a phase's first rate to its last, and over the phases after it that have no rates of their own."""
+    """Cosine from a phase's first rate to its last; over the phases after it that have no rates of their own, too."""
     begin = 0
     for i, phase in enumerate(phases):
         if phase.rates:
@@ -57,7 +57,7 @@ def learning_rate(phases, step):
                 break
             begin += steps
     inside = step - begin
-    rate = end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, inside / steps)))
+    rate = end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, inside / (phase.fall or steps))))
     return rate * min(1.0, (inside + 1) / warm_up)
 
 

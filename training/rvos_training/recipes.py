@@ -36,6 +36,7 @@ class Phase:
     rates: Optional[Tuple[float, float]]  # learning rate at start and end, cosine between; None: the fall before goes on
     parts: List[List[Kind]]  # a batch of one kind of each list makes a step
     warm_up: int = 50  # steps over which the rate rises at the phase's beginning
+    fall: Optional[int] = None  # steps in which the last rate would be reached; None: those of the phase
 
 
 MANY = (0.0, 0.0, 0.0, 0.0, 0.2, 0.2, 0.3, 0.3)
@@ -51,6 +52,7 @@ CLIPS = [
     Kind(0.15, (9, 23), 1, 8, supervised=3, sizes=(SIZE,), motions=EVEN),
     Kind(0.15, (24, 24), 1, 8, supervised=3, sizes=(SIZE,), motions=EVEN),
     Kind(0.05, (4, 8), 1, 6, supervised=3, sizes=(LARGE,)), Kind(0.03, (6, 6), 1, 4, supervised=2, sizes=(DOUBLE,))]
+WITH_HEARSAY = [replace(kind, hearsay=0.6) for kind in SHORT_AND_LONG]
 
 COMPACT = [
     Phase("objects", 1400, (2e-3, 1.8e-3), [
@@ -65,8 +67,9 @@ COMPACT = [
     Phase("masks", 500, (1.2e-3, 1.2e-3), [
         [Kind(1.0, (1, 1), 10, 4, counts=CROWDED)],
         [Kind(1.0, (6, 8), 3, 6, supervised=2, counts=CROWDED, motions=EVEN)]], warm_up=60),
-    Phase("all lengths", 800, (1.2e-3, 1e-5), [SHORT_AND_LONG, CLIPS], warm_up=30),
-    Phase("hearsay", 5000, None, [[replace(kind, hearsay=0.6) for kind in SHORT_AND_LONG], CLIPS]),
+    Phase("all lengths", 800, (1.2e-3, 1e-5), [SHORT_AND_LONG, CLIPS], warm_up=30, fall=5800),
+    Phase("hearsay", 1600, None, [WITH_HEARSAY, CLIPS]),
+    Phase("cooling", 1600, (7.6e-4, 1e-5), [WITH_HEARSAY, CLIPS], warm_up=1),
 ]
 
 # Learning rates of groups of parameters, as shares of the phase's. Text: slow, or sentences collapse into their colours.

@@ -227,6 +227,9 @@ class Optimiser(unittest.TestCase):
         self.assertAlmostEqual(rates[0], 0.2)
         self.assertAlmostEqual(rates[25], 0.2)
         self.assertAlmostEqual(rates[40], 0.0)
+        ended = [whole[0], recipes.Phase("b", 12, (0.4, 0.0), [], 3, fall=30), recipes.Phase("c", 4, (0.3, 0.0), [], 1)]
+        self.assertEqual([learning_rate(ended, step) for step in range(22)], rates[:22])
+        self.assertAlmostEqual(learning_rate(ended, 24), 0.15)
 
 
 class Folders(unittest.TestCase):
