@@ -31,9 +31,9 @@ class ModelFolder(unittest.TestCase):
             model, tokenizer, sides = load_export(folder)
             self.assertEqual(sides, recipes.SIZE)
             result = validate(model, tokenizer, recipes.SIZE, {1: 30, 6: 4})
-        self.assertGreater(result["iou_1"], 0.65)
-        self.assertGreater(result["iou_6"], 0.55)
-        self.assertGreater(result["auroc"], 0.85)
+        self.assertGreater(result["iou_1"], 0.8)
+        self.assertGreater(result["iou_6"], 0.8)
+        self.assertGreater(result["auroc"], 0.95)
 
     def test_another_size_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
