@@ -54,6 +54,8 @@ CLIPS = [
     Kind(0.05, (4, 8), 1, 6, supervised=3, sizes=(LARGE,)), Kind(0.03, (6, 6), 1, 4, supervised=2, sizes=(DOUBLE,))]
 WITH_HEARSAY = [replace(kind, hearsay=0.6) for kind in SHORT_AND_LONG]
 
+# What each phase adds: what things are and do; what a sentence means; masks; long clips; that motion which cannot be seen
+# decides nothing. The last one only lets the rate fall to its end.
 COMPACT = [
     Phase("objects", 1400, (2e-3, 1.8e-3), [
         [Kind(0.8, (1, 1), 24, 1, counts=MANY, until="backbone"),

@@ -177,9 +177,9 @@ COLUMNS = ("total", "is_referred", "dice", "sigmoid_focal", "is_referred_0", "di
            "right_presence")
 
 
-def join_processes():
-    """Under torchrun: one of its processes. -> device"""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+def join_processes(gpu):
+    """Under torchrun: one of its processes. gpu: on a GPU, where there is one. -> device"""
+    device = "cuda" if gpu and torch.cuda.is_available() else "cpu"
     if "WORLD_SIZE" in os.environ:  # set by torchrun
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
         if device == "cuda":
@@ -189,15 +189,14 @@ def join_processes():
 
 
 def train_compact(arguments):
-    if "WORLD_SIZE" in os.environ:
-        dist.init_process_group("gloo")
+    join_processes(gpu=False)
     run = Run(arguments.out, recipes.COMPACT, arguments.seed, arguments.init, arguments.amp, arguments.workers)
     run.step = max(run.step, arguments.skip)
     run.go(arguments.every, arguments.until)
 
 
 def train_finetune(arguments):
-    device = join_processes()
+    device = join_processes(gpu=True)
     names = set(Settings.__dataclass_fields__)
     settings = {k: v for k, v in vars(arguments).items() if k in names and v is not None}
     try:
@@ -238,7 +237,8 @@ def main():
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
-    if arguments.amp and not amp_works("cuda" if torch.cuda.is_available() else "cpu"):
+    gpu = arguments.command == "finetune" and torch.cuda.is_available()
+    if arguments.amp and not amp_works("cuda" if gpu else "cpu"):
         sys.exit(f"error: --amp on a processor needs PyTorch 2, this is {torch.__version__}: leave it out")
     (train_compact if arguments.command == "compact" else train_finetune)(arguments)
 
