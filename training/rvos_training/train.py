@@ -146,6 +146,8 @@ class Run:
             if self.step % 50 == 0:
                 self.write(phase, figures, progress)
                 figures = []
+            elif self.rank == 0:
+                progress.show(self.step, f"{phase.name}: total {figures[-1]['total']:.3f}")
             if self.rank > 0:
                 continue
             last = phase.parts[0][0].until == "masks"

@@ -124,6 +124,11 @@ class Training(unittest.TestCase):
                 self.assertTrue((Path(folder) / name).exists(), name)
             self.assertEqual([r["step"] for r in run.folder.validation.rows()], ["3", "6"])
 
+    def test_every_step_shows_on_a_terminal(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(train, "Progress") as progress:
+            train.Run(folder, NO_MASKS, seed=3).go(every=100, until=4)
+            self.assertEqual([c.args[0] for c in progress.return_value.show.call_args_list], [1, 2, 3, 4])
+
     def test_every_group_has_a_rate(self):
         with tempfile.TemporaryDirectory() as folder:
             run = train.Run(folder, TINY, seed=3)
