@@ -1,6 +1,7 @@
 // Contact sheets of clips of the exam with all their sentences, in one picture: what bench/heldout.mjs measures, to look at.
 //   node bench/heldout-pictures.mjs DIR --out FILE.png [--model compact] [--clips 0,1,…] [--columns 2]
-// Sheets are drawn at half size, each in the column that is shortest so far.
+// Sheets are drawn at half size, each in the column that is shortest so far. Those of the model card are smaller still:
+//   ffmpeg -i FILE.png -vf "scale=1440:-1:flags=area,split[a][b];[a]palettegen=max_colors=128[p];[b][p]paletteuse=dither=none" OUT.png
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -54,8 +54,8 @@ def generated_batch(kind, seed, step, part, tokenizer):
     count = max(1, round(kind.clips * (kind.frames[0] + kind.frames[1]) / 2 / t))
     h, w = kind.sizes[rng.integers(len(kind.sizes))]
     first = (seed << 44) + (step * PARTS + part) * 64
-    clips = [make_clip(first + i, t, h, w, sentences=kind.sentences, absent=kind.absent, still=kind.still, plain=kind.plain,
-                       counts=kind.counts, contrast=kind.contrast, hearsay=kind.hearsay, motions=kind.motions) for i in range(count)]
+    clips = [make_clip(first + i, t, h, w, sentences=kind.sentences, absent=kind.absent, counts=kind.counts,
+                       contrast=kind.contrast, hearsay=kind.hearsay, motions=kind.motions) for i in range(count)]
     keep = np.sort(rng.choice(t, min(t, kind.supervised), replace=False))
     masks = [share(torch.from_numpy(c.masks[:, keep]).transpose(0, 1), kind.reduce) for c in clips]
     texts = [text for c in clips for text, _ in c.sentences]

@@ -18,8 +18,6 @@ class Kind:
     sentences: int = 4  # per clip: the backbone runs once for them
     supervised: int = 8  # frames looked at after the backbone, at most
     sizes: Tuple[Tuple[int, int], ...] = (SMALL,)  # one of them
-    still: bool = False
-    plain: bool = False  # sentences of shape and colour alone
     counts: Optional[Tuple[float, ...]] = None  # shares of scenes with 1, 2, … objects; None: the generator's
     motions: Tuple[float, ...] = MOTION_SHARES  # shares of the kinds of motion
     absent: float = 0.35  # share of sentences that refer to nothing

@@ -37,23 +37,22 @@ def with_hearsay(rng, scene, made, index):
     return (wrap(rng, phrase(rng, description)), description), index
 
 
-def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, plain=False, start=None, counts=None,
+def make_clip(seed, t, h, w, sentences=1, absent=0.0, start=None, counts=None,
               unseen=False, lossy=True, background=None, contrast=0.0, hearsay=0.0, motions=MOTION_SHARES):
-    """A clip of t frames. absent: share of sentences that refer to nothing; plain: sentences of shape and colour
-    alone; unseen: also pairs of shape and colour kept from training; lossy: compressed as the
-    scene says; background: its kind (None: any); contrast: share of sentences in which one condition
-    decides; motions: shares of MOTIONS. Motion is spoken of from 4 frames on; hearsay: share of sentences that speak of
-    it in shorter clips too, truly of what is meant, and never as what decides."""
+    """A clip of t frames. absent: share of sentences that refer to nothing; unseen: also pairs of shape and colour kept
+    from training; lossy: compressed as the scene says; background: its kind (None: any); contrast: share of sentences in
+    which one condition decides; motions: shares of MOTIONS. Motion is spoken of from 4 frames on; hearsay: share of
+    sentences that speak of it in shorter clips too, truly of what is meant, and never as what decides."""
     attempt = 0
     while True:
         rng = np.random.default_rng([seed, attempt])
         attempt += 1
         arguments = {} if counts is None else {"counts": counts}
-        scene = make_scene(int(rng.integers(1 << 40)), w / h, still=still, unseen=unseen, background=background,
+        scene = make_scene(int(rng.integers(1 << 40)), w / h, unseen=unseen, background=background,
                            motions=motions, **arguments)
         first = int(rng.integers(LENGTH - t + 1)) if start is None else start
         window = np.arange(first, first + t)
-        use_motion = t >= 4 and not still
+        use_motion = t >= 4
         found = []
         order = rng.permutation(len(scene.things))
         for i in range(sentences):
@@ -65,7 +64,7 @@ def make_clip(seed, t, h, w, sentences=1, absent=0.0, still=False, plain=False, 
                     continue
             turned = np.roll(order, -i)
             made = first_made(lambda k: decided_by_one(rng, scene, k, window, use_motion), turned if decided else ())
-            made = made or first_made(lambda k: refer(rng, scene, k, window, use_motion, plain), turned)
+            made = made or first_made(lambda k: refer(rng, scene, k, window, use_motion), turned)
             if made:
                 found.append(made)
         if len(found) < sentences:

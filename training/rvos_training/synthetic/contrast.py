@@ -1,15 +1,12 @@
 """Sentences in which one condition decides: without it another object would be meant as well, or, in a sentence about nothing,
 an object would be meant at all. Said at random most sentences can be told by colour and shape alone, and a network that has
 learned those two gains little by learning to read the rest."""
-from .scene import COLORS, MOTIONS, SHAPES, UNSEEN
-from .sentences import (POSITION_WORDS, RELATION_WORDS, another, conditions, holds, phrase, pick, position_holds, relate,
-                        wrap)
+from .scene import UNSEEN
+from .sentences import another_value, conditions, holds, phrase, pick, place, relate, wrap
 
 # How often a condition is the one that decides, with and without motion in the clip.
 MOVING = {"motion": 0.45, "shape": 0.15, "relation": 0.15, "position": 0.12, "size": 0.08, "color": 0.05}
 PICTURE = {"shape": 0.3, "relation": 0.3, "position": 0.2, "size": 0.1, "color": 0.1}
-VALUES = {"shape": SHAPES, "color": tuple(COLORS), "size": ("small", "large"), "motion": MOTIONS,
-          "position": tuple(POSITION_WORDS)}
 TRIES = 12
 
 
@@ -28,9 +25,7 @@ def _describe(rng, scene, thing, frames, key, use_motion):
     if use_motion and (key == "motion" or rng.random() < 0.12):
         d["motion"] = thing.motion
     if key == "position" or rng.random() < 0.06:
-        sides = [s for s in POSITION_WORDS if position_holds(thing, s, frames, scene.aspect)]
-        if sides:
-            d["position"] = pick(rng, sides)
+        place(rng, d, scene, thing, frames)
     elif key == "relation" or rng.random() < 0.06:
         relate(rng, d, scene, thing, frames)
     return d if d.get(key) else None
@@ -45,25 +40,24 @@ def decided_by_one(rng, scene, index, frames, use_motion=True):
     for _ in range(TRIES):
         key = _key(rng, use_motion)
         d = _describe(rng, scene, scene.things[index], frames, key, use_motion)
-        if d is None or not _truth(d, scene, frames)[index]:
+        if d is None:
             continue
-        meant = [k for k, t in enumerate(_truth(d, scene, frames)) if t is not False]
+        truth = _truth(d, scene, frames)
+        if not truth[index] or sum(t is not False for t in truth) > 1:
+            continue
         without = {**d, key: None} if key == "shape" else {k: v for k, v in d.items() if k != key}
-        if meant == [index] and sum(t is not False for t in _truth(without, scene, frames)) > 1:
+        if sum(t is not False for t in _truth(without, scene, frames)) > 1:
             return wrap(rng, phrase(rng, d)), d
     return None
 
 
 def _changed(rng, scene, key, d):
     """Another value of a condition, half of the time one that is true of another object."""
-    if key == "relation":
-        relation, anchor = d["relation"]
-        return another(rng, list(RELATION_WORDS), relation), anchor
     if key in ("shape", "color", "motion") and rng.random() < 0.5:
         present = sorted({getattr(t, key) for t in scene.things} - {d[key]})
         if present:
             return pick(rng, present)
-    return another(rng, list(VALUES[key]), d[key])
+    return another_value(rng, d, key)
 
 
 def spoilt_by_one(rng, scene, frames, use_motion=True, unseen=False):

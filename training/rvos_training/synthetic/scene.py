@@ -48,8 +48,8 @@ class Scene:
     compression: float = 0.0  # step of quantisation in grey levels, 0: none
 
 
-def _thing(rng, shape, color, still, spin, length, motions):
-    motion = "still" if still else MOTIONS[rng.choice(len(MOTIONS), p=motions)]
+def _thing(rng, shape, color, spin, length, motions):
+    motion = MOTIONS[rng.choice(len(MOTIONS), p=motions)]
     if motion == "rotating" and shape not in ROTATABLE:
         motion = "still"
     size = "small" if rng.random() < 0.5 else "large"
@@ -122,9 +122,9 @@ def _drift(rng, length):
     return sway - sway.mean(0)
 
 
-def make_scene(seed, aspect=1.5, counts=(0.08, 0.17, 0.30, 0.27, 0.18), still=False, length=LENGTH, unseen=False,
+def make_scene(seed, aspect=1.5, counts=(0.08, 0.17, 0.30, 0.27, 0.18), length=LENGTH, unseen=False,
                background=None, motions=MOTION_SHARES):
-    """A scene from a seed. counts: shares of scenes with 1, 2, … objects. still: nothing moves (single frames).
+    """A scene from a seed. counts: shares of scenes with 1, 2, … objects.
     unseen: also the pairs of shape and colour that are kept from training. background: its kind (None: any).
     motions: shares of MOTIONS."""
     rng = np.random.default_rng(seed)
@@ -140,7 +140,7 @@ def make_scene(seed, aspect=1.5, counts=(0.08, 0.17, 0.30, 0.27, 0.18), still=Fa
             shape, color = (twin.shape, color) if rng.random() < 0.5 else (shape, twin.color)
         if (shape, color) in UNSEEN and not unseen:
             continue
-        thing = _thing(rng, shape, color, still, spin=shape in ROTATABLE and rng.random() < 0.25,
+        thing = _thing(rng, shape, color, spin=shape in ROTATABLE and rng.random() < 0.25,
                        length=length, motions=motions)
         if _contrast(thing.rgb, surface) < 45:
             continue
@@ -157,7 +157,7 @@ def make_scene(seed, aspect=1.5, counts=(0.08, 0.17, 0.30, 0.27, 0.18), still=Fa
         thing.path = best[1]
         things.append(thing)
     if not things:
-        return make_scene(seed + (1 << 40), aspect, counts, still, length, unseen, background, motions)
+        return make_scene(seed + (1 << 40), aspect, counts, length, unseen, background, motions)
     order = rng.permutation(len(things))
     noise = rng.uniform(0, 7) if rng.random() < 0.6 else 0.0
     drift = _drift(rng, length)

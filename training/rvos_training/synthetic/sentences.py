@@ -29,6 +29,8 @@ POSITION_WORDS = {"left": ("on the left", "on the left side", "at the left"),
                   "bottom": ("at the bottom", "in the lower part", "near the bottom")}
 RELATION_WORDS = {"left": ("left of", "to the left of"), "right": ("right of", "to the right of"),
                   "above": ("above", "over"), "below": ("below", "under")}
+VALUES = {"shape": SHAPES, "color": tuple(COLORS), "size": tuple(SIZE_WORDS), "motion": MOTIONS,
+          "position": tuple(POSITION_WORDS)}
 AXIS = {"left": (0, -1), "right": (0, 1), "top": (1, -1), "bottom": (1, 1), "above": (1, -1), "below": (1, 1)}
 
 
@@ -115,6 +117,13 @@ def wrap(rng, text):
     return text if r < 0.95 else pick(rng, ("find the ", "track the ", "segment the ")) + text
 
 
+def place(rng, d, scene, thing, frames):
+    """Adds a side of the picture that the thing is on, if there is one."""
+    sides = [s for s in POSITION_WORDS if position_holds(thing, s, frames, scene.aspect)]
+    if sides:
+        d["position"] = pick(rng, sides)
+
+
 def relate(rng, d, scene, thing, frames):
     """Adds a true relation to another object, named so that it is the only one, if one is found."""
     anchor = scene.things[rng.integers(len(scene.things))]
@@ -126,11 +135,8 @@ def relate(rng, d, scene, thing, frames):
         d["anchor_color"] = None if len(shapes) == 1 and rng.random() < 0.4 else anchor.color
 
 
-def _describe(rng, scene, thing, frames, use_motion, plain):
+def _describe(rng, scene, thing, frames, use_motion):
     """A random true description of a thing, not yet known to be unique."""
-    if plain:
-        d = {"shape": thing.shape if rng.random() < 0.88 else None}  # shapes are harder to learn than colours
-        return {**d, "color": thing.color} if d["shape"] is None or rng.random() < 0.45 else d
     d = {"shape": thing.shape if rng.random() < 0.82 else None}
     if rng.random() < 0.8:
         d["color"] = thing.color
@@ -139,9 +145,7 @@ def _describe(rng, scene, thing, frames, use_motion, plain):
     if use_motion and rng.random() < 0.5:
         d["motion"] = thing.motion
     if rng.random() < 0.22:
-        sides = [s for s in POSITION_WORDS if position_holds(thing, s, frames, scene.aspect)]
-        if sides:
-            d["position"] = pick(rng, sides)
+        place(rng, d, scene, thing, frames)
     elif len(scene.things) > 1 and rng.random() < 0.36:
         relate(rng, d, scene, thing, frames)
     return d
@@ -151,13 +155,12 @@ def conditions(d):
     return {k: v for k, v in d.items() if k != "anchor_color"}
 
 
-def refer(rng, scene, index, frames, use_motion=True, plain=False):
-    """A sentence that means scene.things[index] and nothing else in these frames, with its description; or None.
-    plain: of shape and colour alone."""
+def refer(rng, scene, index, frames, use_motion=True):
+    """A sentence that means scene.things[index] and nothing else in these frames, with its description; or None."""
     thing = scene.things[index]
     others = [t for t in scene.things if t is not thing]
     for _ in range(14):
-        d = _describe(rng, scene, thing, frames, use_motion, plain)
+        d = _describe(rng, scene, thing, frames, use_motion)
         c = conditions(d)
         if len(d) == 1 and d["shape"] is None:
             continue
@@ -166,20 +169,24 @@ def refer(rng, scene, index, frames, use_motion=True, plain=False):
     return None
 
 
-def another(rng, values, value):
+def _another(rng, values, value):
     return pick(rng, [v for v in values if v != value])
+
+
+def another_value(rng, d, key):
+    """Another value of a description's condition. A relation keeps its anchor."""
+    if key == "relation":
+        relation, anchor = d[key]
+        return _another(rng, list(RELATION_WORDS), relation), anchor
+    return _another(rng, VALUES[key], d[key])
 
 
 def _spoiled(rng, scene, frames, use_motion):
     """A true description with one condition changed."""
     thing = scene.things[rng.integers(len(scene.things))]
-    d = _describe(rng, scene, thing, frames, use_motion, plain=False)
+    d = _describe(rng, scene, thing, frames, use_motion)
     key = pick(rng, [k for k in d if k != "anchor_color" and d[k] is not None] or ["shape"])
-    if key == "relation":
-        return {**d, "relation": (another(rng, list(RELATION_WORDS), d["relation"][0]), d["relation"][1])}
-    values = {"shape": SHAPES, "color": list(COLORS), "size": ("small", "large"), "motion": MOTIONS,
-              "position": list(POSITION_WORDS)}[key]
-    return {**d, key: another(rng, values, d.get(key))}
+    return {**d, key: another_value(rng, d, key)}
 
 
 def _invented(rng, scene, use_motion):
