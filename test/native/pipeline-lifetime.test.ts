@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { NativePipeline, PipelineBatch, PipelineOptions } from '../../src/native/tensorrt-addon.js';
 import { NoiseVideo, normalisation, plainWindow, sentence, source } from '../support/plain-pipeline.js';
 import { type SimulatedAddon, simulatedAddon } from '../support/simulated-device.js';
@@ -16,10 +16,13 @@ let folder: string;
 let options: PipelineOptions;
 /** Stages wait for this. */
 let gate: Promise<void> = Promise.resolve();
+/** Stages reached since the gate was closed: while it is, one for each batch under way. */
+let held = 0;
 
 beforeAll(async () => {
   addon = simulatedAddon();
   addon.setStageRunner(async (call) => {
+    held++;
     await gate;
     return runSynthetic(call);
   });
@@ -48,6 +51,7 @@ function batch(start: number, count: number, shared = 0, of = video): PipelineBa
 /** Holds every stage back until the function it gives is called. */
 function holdStages(): () => void {
   let open = () => {};
+  held = 0;
   gate = new Promise<void>((resolve) => {
     open = resolve;
   });
@@ -107,7 +111,12 @@ describe('memory', () => {
   it('that is short for larger frames: OUT_OF_MEMORY for those, others go on', async () => {
     const large = new NoiseVideo(2, 1, { height: 600, width: 800 });
     const pipeline = await addon.openPipeline(options);
-    await Promise.all([expectRight(pipeline), expectRight(pipeline)]);
+    // Both slots take their memory: the first batch stays in its stages until the second is in its own.
+    const open = holdStages();
+    const both = Promise.all([expectRight(pipeline), expectRight(pipeline)]);
+    await vi.waitFor(() => expect(held).toBe(2));
+    open();
+    await both;
     addon.simulatedDevice.limitMemory(addon.simulatedDevice.counters().deviceBytes + 1000);
     const failed = pipeline.run(batch(0, 1, 0, large)).done;
     await expect(failed).rejects.toMatchObject({
