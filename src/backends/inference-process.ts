@@ -76,9 +76,8 @@ export class InferenceProcess {
     try {
       const answered = new Promise<void>((resolve, reject) => {
         this.#job = { onReply, resolve, reject };
+        send((message) => this.#post(message)).catch(reject);
       });
-      answered.catch(() => undefined); // also awaited below, but `send` may fail first
-      await Promise.race([send((message) => this.#post(message)), answered]);
       await answered;
     } finally {
       this.#job = undefined;

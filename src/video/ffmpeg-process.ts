@@ -28,6 +28,9 @@ export class FfmpegProcess {
   /** Resolves when the process has ended and all its output was read; rejects with FFMPEG_MISSING. */
   readonly ended: Promise<FfmpegEnd>;
   readonly #child: ChildProcess;
+  /** Those who wait for something that only a running ffmpeg does. */
+  readonly #waiting = new Set<(error: Error) => void>();
+  #over: Error | undefined;
   #killed = false;
 
   constructor(args: readonly string[], options: FfmpegRunOptions) {
@@ -54,11 +57,14 @@ export class FfmpegProcess {
     this.ended = new Promise<FfmpegEnd>((resolve, reject) => {
       child.once('error', (error) => {
         // Of a process that runs, only a failed kill is reported here, and 'close' follows.
-        if (child.pid === undefined) reject(ffmpegMissing(program, error));
+        if (child.pid !== undefined) return;
+        reject(ffmpegMissing(program, error));
+        this.#tellEnd(null);
       });
       child.once('close', (code, signal) => {
         this.log.push('\n');
         resolve({ code, signal });
+        this.#tellEnd(code ?? signal);
       });
     }).finally(() => {
       options.signal?.removeEventListener('abort', onAbort);
@@ -81,10 +87,36 @@ export class FfmpegProcess {
     return this.#killed;
   }
 
+  /**
+   * A promise that `work` settles, or the end of ffmpeg if that comes first. Nothing of it stays when it has settled: a
+   * reaction on `ended` for each call would keep what the call was given for as long as ffmpeg runs.
+   */
+  async whileRunning<T>(work: (resolve: (value: T) => void, reject: (error: Error) => void) => void): Promise<T> {
+    let fail: ((error: Error) => void) | undefined;
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        if (this.#over) return reject(this.#over);
+        fail = reject;
+        this.#waiting.add(fail);
+        work(resolve, reject);
+      });
+    } finally {
+      if (fail) this.#waiting.delete(fail);
+    }
+  }
+
   /** Ends the process; resolves when it is gone. Safe to call at any time, any number of times. */
   async kill(): Promise<void> {
     this.#kill();
     await this.ended.catch(() => {});
+  }
+
+  #tellEnd(how: number | NodeJS.Signals | null): void {
+    this.#over = new Error(
+      `ffmpeg ended early (${typeof how === 'number' ? `code ${how}` : (how ?? 'it did not start')})`,
+    );
+    for (const fail of this.#waiting) fail(this.#over);
+    this.#waiting.clear();
   }
 
   #kill(): void {

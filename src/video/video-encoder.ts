@@ -55,21 +55,16 @@ export class VideoEncoder implements AsyncDisposable {
       if (!(relative > this.#lastTime)) throw new RangeError(`the time of a picture, ${time} s, does not grow`);
       this.#lastTime = relative;
       const { stdin } = process;
-      await Promise.race([
-        new Promise<void>((resolve, reject) => {
-          stdin.cork();
-          stdin.write(matroskaFrameHeader(relative, bytes));
-          parts.forEach((part, i) => {
-            const done = (error: Error | null | undefined) => (error ? reject(error) : resolve());
-            if (i === parts.length - 1) stdin.write(part, done);
-            else stdin.write(part);
-          });
-          stdin.uncork();
-        }),
-        process.ended.then((end) => {
-          throw new Error(`ffmpeg ended early with code ${end.code}`);
-        }),
-      ]);
+      await process.whileRunning<void>((resolve, reject) => {
+        stdin.cork();
+        stdin.write(matroskaFrameHeader(relative, bytes));
+        parts.forEach((part, i) => {
+          const done = (error: Error | null | undefined) => (error ? reject(error) : resolve());
+          if (i === parts.length - 1) stdin.write(part, done);
+          else stdin.write(part);
+        });
+        stdin.uncork();
+      });
     });
   }
 

@@ -108,6 +108,7 @@ describe('workers', () => {
     const endless = start(true);
     const killed = ended(endless);
     // A worker that fails before it has said anything says why, instead of being waited for.
+    // biome-ignore lint/plugin: both are promises of this test alone
     await Promise.race([new Promise((resolve) => endless.once('message', resolve)), killed]);
     await endless.terminate();
     await killed;
