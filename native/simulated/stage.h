@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "../tensorrt/host_tensor.h"
-#include "../tensorrt/stage.h"
+#include "../tensorrt/engines/host_tensor.h"
+#include "../tensorrt/engines/stage.h"
 
 namespace rvos::simulated {
 

@@ -5,10 +5,10 @@
 
 #include <cuda_runtime.h>
 
-#include "../../tensorrt/device_query.h"
+#include "../../tensorrt/device/device_query.h"
 
 #if !RVOS_SIMULATED
-#include "../../tensorrt/compat.h"
+#include "../../tensorrt/libraries/compat.h"
 #endif
 
 namespace rvos::tensorrt {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <variant>
 
-#include "../../tensorrt/build_run.h"
+#include "../../tensorrt/building/build_run.h"
 #include "builder.h"
 #include "errors.h"
 #include "values.h"

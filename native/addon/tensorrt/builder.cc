@@ -1,8 +1,8 @@
 // `load` and `aheadOfTimeTargets` of the addon, and the list of what it exports for building.
 #include "builder.h"
 
-#include "../../tensorrt/compat.h"
-#include "../../tensorrt/library.h"
+#include "../../tensorrt/libraries/compat.h"
+#include "../../tensorrt/libraries/library.h"
 #include "addon.h"
 #include "errors.h"
 #include "values.h"

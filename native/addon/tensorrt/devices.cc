@@ -1,5 +1,5 @@
 // `devices` of the addon: which GPUs there are, or why there is none.
-#include "../../tensorrt/device_query.h"
+#include "../../tensorrt/device/device_query.h"
 
 #include "addon.h"
 #include "errors.h"

@@ -1,5 +1,5 @@
 // `inspectEngine` of the addon.
-#include "../../tensorrt/engine_inspector.h"
+#include "../../tensorrt/engines/engine_inspector.h"
 
 #include <optional>
 #include <utility>

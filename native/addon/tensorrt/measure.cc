@@ -1,5 +1,5 @@
 // `measureCopies` and `measureEngine` of the addon: what the benchmark compares with.
-#include "../../tensorrt/device_measurement.h"
+#include "../../tensorrt/device/device_measurement.h"
 
 #include <string>
 #include <utility>

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "../../tensorrt/window_pipeline.h"
+#include "../../tensorrt/pipeline/window_pipeline.h"
 #include "addon.h"
 #include "errors.h"
 #include "pipeline_arguments.h"

@@ -4,9 +4,9 @@
 
 #include <napi.h>
 
-#include "../../tensorrt/pipeline_limits.h"
-#include "../../tensorrt/source_memory.h"
-#include "../../tensorrt/window_pipeline.h"
+#include "../../tensorrt/pipeline/pipeline_limits.h"
+#include "../../tensorrt/memory/source_memory.h"
+#include "../../tensorrt/pipeline/window_pipeline.h"
 #include "fields.h"
 
 namespace rvos::tensorrt {

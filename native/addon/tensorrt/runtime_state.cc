@@ -11,7 +11,7 @@
 #if RVOS_SIMULATED
 #include "../../simulated/addon/stage_runner.h"
 #else
-#include "../../tensorrt/engine.h"
+#include "../../tensorrt/engines/engine.h"
 #endif
 
 namespace rvos::tensorrt {

@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "../../tensorrt/stage.h"
+#include "../../tensorrt/engines/stage.h"
 
 namespace rvos::tensorrt {
 

@@ -3,7 +3,7 @@
 
 #include <napi.h>
 
-#include "../../tensorrt/host_tensor.h"
+#include "../../tensorrt/engines/host_tensor.h"
 
 namespace rvos::tensorrt {
 

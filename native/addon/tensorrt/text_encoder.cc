@@ -1,5 +1,5 @@
 // `openTextEncoder` of the addon, and the object that stands for an open text encoder: `NativeTextEncoder`.
-#include "../../tensorrt/text_encoder.h"
+#include "../../tensorrt/engines/text_encoder.h"
 
 #include <memory>
 #include <string>

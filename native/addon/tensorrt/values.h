@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "../../tensorrt/tensor_description.h"
+#include "../../tensorrt/engines/tensor_description.h"
 
 namespace rvos::tensorrt {
 

@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "../../tensorrt/stage.h"
+#include "../../tensorrt/engines/stage.h"
 
 namespace rvos::tensorrt {
 class RuntimeState;
