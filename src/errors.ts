@@ -27,9 +27,12 @@ export type RvosErrorCode =
   | 'LIMIT_EXCEEDED'
   | 'ABORTED';
 
-/** The one error class of the package. `message` is one line; `hint` is the remedy, one line. */
+/**
+ * The one error class of the package. `message` is one line; `hint` is the remedy, one line. Its `name` is `RvosError`, or
+ * `AbortError` where the code is ABORTED: the name by which programs know that they ended something themselves.
+ */
 export class RvosError extends Error {
-  override readonly name = 'RvosError';
+  override readonly name: 'RvosError' | 'AbortError';
 
   constructor(
     readonly code: RvosErrorCode,
@@ -38,6 +41,7 @@ export class RvosError extends Error {
     options?: ErrorOptions,
   ) {
     super(message, options);
+    this.name = code === 'ABORTED' ? 'AbortError' : 'RvosError';
   }
 }
 

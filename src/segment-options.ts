@@ -29,6 +29,7 @@ export interface VideoRunOptions extends RunOptions {
   readonly imageFrameRate?: number;
 }
 
+/** Throws BAD_SENTENCE if there is none; the tokenizer throws it for an empty one. */
 export function checkSentences(sentences: readonly string[]): void {
   if (sentences.length === 0) {
     throw new RvosError(

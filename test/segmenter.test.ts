@@ -21,7 +21,8 @@ function gated(): { promise: Promise<void>; resolve: () => void } {
 }
 
 const sentences = ['a red ball', 'the white car'];
-const code = (name: string) => expect.objectContaining({ name: 'RvosError', code: name });
+const code = (name: string) =>
+  expect.objectContaining({ name: name === 'ABORTED' ? 'AbortError' : 'RvosError', code: name });
 
 describe('a run', () => {
   it('passes each window once, with all sentences, and encodes them once', async () => {

@@ -9,6 +9,7 @@ import { networkSize, type Size } from '../preprocess/size-rule.js';
 import { buildDisplay } from './build-progress.js';
 import { interruption } from './interruption.js';
 import { integerOption, sizeOption } from './option-values.js';
+import { print } from './standard-output.js';
 
 interface BuildCommandOptions {
   readonly model: string;
@@ -83,7 +84,7 @@ Examples:
       const sizes = options.size ?? [defaultSize(model)];
       const { chosen, built } = await build(model, sizes, options);
       const seconds = (performance.now() - began) / 1000;
-      process.stdout.write(
+      print(
         options.json ? `${JSON.stringify(asJson(model, sizes, chosen, built, seconds))}\n` : asText(built, seconds),
       );
     });

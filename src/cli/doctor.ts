@@ -7,6 +7,7 @@ import { gpus } from './doctor/gpu.js';
 import { core, ffmpeg, machine, models, onnxRuntime, opencv } from './doctor/runtime.js';
 import { tensorRt } from './doctor/tensorrt.js';
 import { interruption } from './interruption.js';
+import { print } from './standard-output.js';
 
 /** `rvos doctor`: what this machine can run, and what to do about each missing part. */
 export function registerDoctor(program: Command): void {
@@ -19,8 +20,8 @@ export function registerDoctor(program: Command): void {
     .option('--json', 'print all findings as one JSON value')
     .action(async (options: { json?: boolean }) => {
       const findings = await examine(interruption());
-      if (options.json) process.stdout.write(`${JSON.stringify(findings)}\n`);
-      else process.stdout.write(findings.map(describe).join(''));
+      if (options.json) print(`${JSON.stringify(findings)}\n`);
+      else print(findings.map(describe).join(''));
       const failing = (['missing', 'broken'] as const).flatMap((state) => {
         const parts = new Set(findings.filter((finding) => finding.state === state).map(({ part }) => part));
         return parts.size > 0 ? [`${state}: ${[...parts].join(', ')}`] : [];

@@ -15,6 +15,7 @@ import { Segmenter } from '../segmenter.js';
 import { buildDisplay } from './build-progress.js';
 import { interruption } from './interruption.js';
 import { integerOption } from './option-values.js';
+import { print } from './standard-output.js';
 
 const dataSets = ['a2d-sentences', 'jhmdb-sentences', 'refer-youtube-vos', 'folder'] as const;
 type DataSetName = (typeof dataSets)[number];
@@ -186,7 +187,7 @@ function checkSplit(name: DataSetName, split: string | undefined): string | unde
 function report({ figures, samples, problems, outputs }: EvaluationResult, { out, json }: EvalCommandOptions): void {
   if (json) {
     const paths = Object.fromEntries(Object.entries(outputs).map(([name, path]) => [name, resolve(path)]));
-    process.stdout.write(`${JSON.stringify({ figures: figures ?? null, samples, problems, outputs: paths })}\n`);
+    print(`${JSON.stringify({ figures: figures ?? null, samples, problems, outputs: paths })}\n`);
     return;
   }
   const lines = Object.entries(figures ?? {}).flatMap(([name, value]) =>
@@ -195,7 +196,7 @@ function report({ figures, samples, problems, outputs }: EvaluationResult, { out
       : [line(name, value as number | null)],
   );
   lines.push(`${samples} samples, ${problems.length} not evaluated; report: ${resolve(out, 'report.md')}`);
-  process.stdout.write(`${lines.join('\n')}\n`);
+  print(`${lines.join('\n')}\n`);
   for (const { file, record, problem } of problems.slice(0, 5)) {
     process.stderr.write(`rvos: not evaluated: ${file} (${record}): ${problem}\n`);
   }

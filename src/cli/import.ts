@@ -5,6 +5,7 @@ import { type ImportResult, importModel } from '../model/import.js';
 import { maxNetworkSide } from '../preprocess/size-rule.js';
 import { interruption } from './interruption.js';
 import { integerOption, numberOption } from './option-values.js';
+import { print } from './standard-output.js';
 
 interface ImportCommandOptions {
   readonly out: string;
@@ -81,7 +82,7 @@ Examples:
     .action(async (source: string, options: ImportCommandOptions) => {
       const result = await run(source, options);
       for (const warning of result.warnings) process.stderr.write(`rvos: warning: ${warning}\n`);
-      process.stdout.write(options.json ? `${JSON.stringify(asJson(result))}\n` : asText(result));
+      print(options.json ? `${JSON.stringify(asJson(result))}\n` : asText(result));
     });
 }
 

@@ -5,6 +5,7 @@ import type { Architecture } from '../model/architecture.js';
 import { type CheckpointInspection, inspect, type ModelInspection } from '../model/inspect.js';
 import { engineFolderLines, engineLines } from './inspect-engine.js';
 import { interruption } from './interruption.js';
+import { print } from './standard-output.js';
 
 /** `rvos inspect`: what a model folder, a checkpoint or an engine is. */
 export function registerInspect(program: Command): void {
@@ -26,16 +27,15 @@ export function registerInspect(program: Command): void {
     .action(async (path: string, options: { json?: boolean }) => {
       if (await isEnginePath(path)) return inspectEngine(path, options.json ?? false);
       const found = await inspect(path, { signal: interruption() });
-      if (options.json) process.stdout.write(`${JSON.stringify(found)}\n`);
-      else
-        process.stdout.write(`${(found.kind === 'model' ? modelLines(found) : checkpointLines(found)).join('\n')}\n`);
+      if (options.json) print(`${JSON.stringify(found)}\n`);
+      else print(`${(found.kind === 'model' ? modelLines(found) : checkpointLines(found)).join('\n')}\n`);
     });
 }
 
 async function inspectEngine(path: string, json: boolean): Promise<void> {
   const found = await inspectEngines(path, { signal: interruption() });
   const lines = found.kind === 'engine' ? engineLines(found) : engineFolderLines(found);
-  process.stdout.write(json ? `${JSON.stringify(found)}\n` : `${lines.join('\n')}\n`);
+  print(json ? `${JSON.stringify(found)}\n` : `${lines.join('\n')}\n`);
   const damaged = found.kind === 'engines' ? found.engines.filter(({ problem }) => problem !== null) : [];
   if (found.kind === 'engine' || damaged.length === 0) return;
   const what = `${damaged.length} of ${found.engines.length} engines in ${found.path} are damaged`;

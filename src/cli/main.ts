@@ -7,26 +7,46 @@ import { registerDoctor } from './doctor.js';
 import { registerEval } from './eval.js';
 import { registerImport } from './import.js';
 import { registerInspect } from './inspect.js';
-import { exitCodes, interruption } from './interruption.js';
+import { exitCodes, interruptedExitCode, interruption } from './interruption.js';
 import { registerSegment } from './segment.js';
 import { registerStage } from './stage.js';
+import { guardStandardStreams, print, printed } from './standard-output.js';
 import { registerTokenize } from './tokenize.js';
+import { isUsageError } from './usage-error.js';
 
 /** Runs the command line; resolves with the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
   const signal = interruption();
   try {
-    await buildProgram().parseAsync(argv);
+    try {
+      if (argv.length <= 2) throw new RvosError('BAD_ARGUMENT', 'no command was given', 'rvos --help lists them.');
+      await buildProgram().parseAsync(argv);
+    } catch (error) {
+      if (!(error instanceof CommanderError)) throw error;
+      if (error.exitCode !== 0) return exitCodes.usage;
+    }
+    await printed();
     return exitCodes.done;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-    if (signal.aborted) {
+    await printed().catch(() => undefined);
+    const interrupted = signal.aborted ? interruptedExitCode() : undefined;
+    if (interrupted !== undefined) {
       process.stderr.write('rvos: interrupted; partial output was removed\n');
-      return exitCodes.interrupted;
+      return interrupted;
     }
     process.stderr.write(`rvos: ${describeError(error)}\n`);
-    return error instanceof RvosError && error.code === 'BAD_ARGUMENT' ? exitCodes.usage : exitCodes.failed;
+    return isUsageError(error) ? exitCodes.usage : exitCodes.failed;
   }
+}
+
+/** Commander's complaint as one line. */
+function usageLine(complaint: string): string {
+  const line = complaint
+    .replace(/^error: /, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .replace(/\.$/, '');
+  return `rvos: ${line}. Add --help for the options\n`;
 }
 
 function buildProgram(): Command {
@@ -34,7 +54,7 @@ function buildProgram(): Command {
     .description('Referring video object segmentation: a video and sentences in, a mask per frame and sentence out.')
     .version(packageVersion(), '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .showHelpAfterError('(add --help for the options)')
+    .configureOutput({ writeOut: print, outputError: (text, write) => write(usageLine(text)) })
     .addHelpText(
       'after',
       `
@@ -43,7 +63,7 @@ Examples:
   rvos import refer-youtube-vos_window-12.pth.tar --tokenizer roberta-base --out models/mttr
   rvos segment clip.mp4 "the dog on the left" --model models/mttr --masks masks.json
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage; 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.`,
     )
     .exitOverride();
   registerSegment(program);
@@ -57,10 +77,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
   return program;
 }
 
-// A reader that has seen enough (`| head`) is no failure of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
+guardStandardStreams();
 
 // Exits even if something, such as an open standard input, would keep the event loop alive.
 process.exit(await main(process.argv));

@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Size } from '../preprocess/size-rule.js';
+import { cleanSentence } from '../text/clean.js';
+import { UsageError } from './usage-error.js';
 
 /** A number from `least` to `most`, both allowed. */
 export function numberOption(least: number, most = Number.POSITIVE_INFINITY): (text: string) => number {
@@ -33,4 +35,14 @@ export function sizeOption(text: string): Size {
   const match = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/.exec(text);
   if (!match) throw new InvalidArgumentError('HEIGHTxWIDTH in pixels is expected, as 360x640.');
   return { height: Number(match[1]), width: Number(match[2]) };
+}
+
+/** Throws BAD_SENTENCE, as wrong usage, for a sentence without a word. */
+export function checkNoEmptySentence(sentences: readonly string[]): void {
+  if (sentences.every((sentence) => cleanSentence(sentence) !== '')) return;
+  throw new UsageError(
+    'BAD_SENTENCE',
+    'a sentence is empty',
+    'Describe the object to segment, as in "the dog on the left".',
+  );
 }

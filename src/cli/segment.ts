@@ -11,8 +11,9 @@ import { Segmenter } from '../segmenter.js';
 import type { WindowTail } from '../windows.js';
 import { buildDisplay } from './build-progress.js';
 import { interruption } from './interruption.js';
-import { integerOption, numberOption } from './option-values.js';
+import { checkNoEmptySentence, integerOption, numberOption } from './option-values.js';
 import { progressDisplay } from './progress.js';
+import { print } from './standard-output.js';
 
 interface SegmentCommandOptions {
   readonly model: string;
@@ -103,6 +104,7 @@ Examples:
 async function segment(video: string, sentences: readonly string[], options: SegmentCommandOptions): Promise<void> {
   const began = performance.now();
   const signal = interruption();
+  checkNoEmptySentence(sentences);
   const outputs = wantedOutputs(options);
   checkOutputs(outputs);
   const { model, backend, build, threads, antialias, quiet } = options;
@@ -190,14 +192,14 @@ function printJson(
     warnings: summary.warnings,
     seconds,
   };
-  process.stdout.write(`${JSON.stringify(value)}\n`);
+  print(`${JSON.stringify(value)}\n`);
 }
 
 function printText(summary: SegmentSummary, outputs: readonly WantedOutput[], backend: string, seconds: number): void {
   const lines = summary.queries.map(({ text, score }) => `score ${score.toFixed(3)}  ${oneLine(text)}`);
   for (const { name, path } of outputs) lines.push(`${name}: ${path}`);
   lines.push(`${summary.video.frames} frames in ${seconds.toFixed(1)} s (${backend})`);
-  process.stdout.write(`${lines.join('\n')}\n`);
+  print(`${lines.join('\n')}\n`);
   if (outputs.length === 0) {
     process.stderr.write('rvos: nothing was written: add --masked-video, --masks or --contact-sheet\n');
   }

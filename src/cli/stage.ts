@@ -11,6 +11,7 @@ import { StageInputs } from '../stage/stage-inputs.js';
 import { openStageEngines, tensorRtStages } from '../stage/tensorrt-stages.js';
 import { readSafetensors, writeSafetensors } from '../tensors/safetensors.js';
 import { sizeOption } from './option-values.js';
+import { print } from './standard-output.js';
 
 const stages = ['backbone', 'text-encoder', 'transformer', 'preprocess', 'mask-head'] as const;
 type Stage = (typeof stages)[number];
@@ -63,7 +64,7 @@ export function registerStage(program: Command): void {
       await writeSafetensors(options.outputs, outputs, { force: true });
       if (!options.json) return;
       const list = [...outputs].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
-      process.stdout.write(`${JSON.stringify({ stage, outputs: list })}\n`);
+      print(`${JSON.stringify({ stage, outputs: list })}\n`);
     });
 }
 

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { openModelFolder } from '../model/model-folder.js';
 import { interruption } from './interruption.js';
+import { checkNoEmptySentence } from './option-values.js';
+import { print } from './standard-output.js';
 
 /** `rvos tokenize`: what the text encoder sees of sentences. */
 export function registerTokenize(program: Command): void {
@@ -13,6 +15,7 @@ export function registerTokenize(program: Command): void {
     .option('--json', 'print [{"text", "cleaned", "ids", "tokens"}, …]')
     .addHelpText('after', '\nExample:\n  rvos tokenize --model models/mttr --json -- "The DOG on the left"')
     .action(async (sentences: string[], options: { model: string; json?: boolean }) => {
+      checkNoEmptySentence(sentences);
       const model = await openModelFolder(options.model, { signal: interruption() });
       const tokenizer = await model.tokenizer();
       const prepared = sentences.map((sentence) => {
@@ -20,13 +23,11 @@ export function registerTokenize(program: Command): void {
         return { text, cleaned, ids, tokens };
       });
       if (options.json) {
-        process.stdout.write(`${JSON.stringify(prepared)}\n`);
+        print(`${JSON.stringify(prepared)}\n`);
         return;
       }
       for (const { cleaned, ids, tokens } of prepared) {
-        process.stdout.write(
-          `${cleaned}\n${tokens.map((token, i) => `  ${String(ids[i]).padStart(6)}  ${token}\n`).join('')}`,
-        );
+        print(`${cleaned}\n${tokens.map((token, i) => `  ${String(ids[i]).padStart(6)}  ${token}\n`).join('')}`);
       }
     });
 }

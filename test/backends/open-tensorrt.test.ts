@@ -15,7 +15,8 @@ import type { FlavorProbe } from '../../src/native/tensorrt-flavor.js';
 import { FakeAddon, nativeError } from '../support/fake-tensorrt.js';
 import { openGoldenModel } from '../support/golden-model.js';
 
-const code = (name: string) => expect.objectContaining({ name: 'RvosError', code: name });
+const code = (name: string) =>
+  expect.objectContaining({ name: name === 'ABORTED' ? 'AbortError' : 'RvosError', code: name });
 const h200: NativeDevice = {
   ...{ index: 0, name: 'NVIDIA H200', computeCapability: 90, totalBytes: 1, freeBytes: 1 },
   ...{ driverCudaVersion: '13.0', multiprocessors: 132 },

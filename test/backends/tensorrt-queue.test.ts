@@ -14,7 +14,8 @@ beforeAll(async () => {
 });
 afterAll(() => remove());
 
-const code = (name: string) => expect.objectContaining({ name: 'RvosError', code: name });
+const code = (name: string) =>
+  expect.objectContaining({ name: name === 'ABORTED' ? 'AbortError' : 'RvosError', code: name });
 const text: TextFeatures = { tokens: 3, features: new Float32Array(12) };
 
 /** A frame says which one it is: the first byte is its index. */

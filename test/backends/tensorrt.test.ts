@@ -24,7 +24,8 @@ import { OnnxStages, type SimulatedAddon, simulatedAddon } from '../support/simu
  * Runtime. Beside it the ONNX Runtime backend.
  */
 
-const code = (name: string) => expect.objectContaining({ name: 'RvosError', code: name });
+const code = (name: string) =>
+  expect.objectContaining({ name: name === 'ABORTED' ? 'AbortError' : 'RvosError', code: name });
 let model: ModelFolder;
 let scratch: string;
 let remove: () => Promise<void>;

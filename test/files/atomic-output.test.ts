@@ -15,7 +15,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const code = (wanted: string) => expect.objectContaining({ name: 'RvosError', code: wanted });
+const code = (wanted: string) =>
+  expect.objectContaining({ name: wanted === 'ABORTED' ? 'AbortError' : 'RvosError', code: wanted });
 
 describe('AtomicFile', () => {
   it('appears under its name only when finished', async () => {

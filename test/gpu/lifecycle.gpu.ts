@@ -23,7 +23,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true, force: true }));
 
-const code = (name: string) => expect.objectContaining({ name: 'RvosError', code: name });
+const code = (name: string) =>
+  expect.objectContaining({ name: name === 'ABORTED' ? 'AbortError' : 'RvosError', code: name });
 const options = { preprocessing: videoRule };
 
 function windowOf(stream: number, start = 0, count = 24): Frames {

@@ -81,4 +81,4 @@ export async function ffmpegChildren(parent = process.pid): Promise<number[]> {
   return found;
 }
 
-export const rvosError = (code: string) => ({ name: 'RvosError', code });
+export const rvosError = (code: string) => ({ name: code === 'ABORTED' ? 'AbortError' : 'RvosError', code });

@@ -1,0 +1,8 @@
+import { RvosError } from '../errors.js';
+
+/** Wrong usage, whatever the code: the command line ends with 2. BAD_ARGUMENT always is. */
+export class UsageError extends RvosError {}
+
+export function isUsageError(error: unknown): boolean {
+  return error instanceof UsageError || (error instanceof RvosError && error.code === 'BAD_ARGUMENT');
+}
