@@ -59,6 +59,7 @@ export type { SegmentResult } from './results/segment-result.js';
 export type { SegmentationStream, SegmentProgress } from './results/segmentation-stream.js';
 export type { QuerySummary, SegmentedFrame, SegmentSummary, WindowScore } from './results/segmented-frame.js';
 export type { FrameOptions, MatLike, SuppliedFrame, SuppliedFrames } from './results/supplied-frames.js';
+export type { Priority } from './scheduling/priority.js';
 export type { RunOptions, VideoRunOptions } from './segment-options.js';
 export { Segmenter, type SegmenterModel, type SegmenterOptions } from './segmenter.js';
 export type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './video/frame.js';

@@ -1,5 +1,6 @@
 import { RvosError } from './errors.js';
 import type { SegmentProgress } from './results/segmentation-stream.js';
+import { type Priority, priorities } from './scheduling/priority.js';
 import type { WindowTail } from './windows.js';
 
 /** Options of every run; what is left out is the model's (`model.json`). */
@@ -18,6 +19,8 @@ export interface RunOptions {
   readonly longSide?: number;
   /** Resize with antialias, as newer versions of the published pipeline, or without, as in 2022. */
   readonly antialias?: boolean;
+  /** Share of the device while other runs wait for it too; default `normal`. */
+  readonly priority?: Priority;
 }
 
 export interface VideoRunOptions extends RunOptions {
@@ -41,7 +44,8 @@ export function checkSentences(sentences: readonly string[]): void {
 }
 
 /** Throws BAD_ARGUMENT for numbers out of range; sizes and times are checked where they are used. */
-export function checkRunOptions({ minScore, tail, start = 0, end = Number.POSITIVE_INFINITY }: VideoRunOptions): void {
+export function checkRunOptions(options: VideoRunOptions): void {
+  const { minScore, tail, priority, start = 0, end = Number.POSITIVE_INFINITY } = options;
   if (minScore !== undefined && !(minScore >= 0 && minScore <= 1)) {
     throw new RvosError(
       'BAD_ARGUMENT',
@@ -51,6 +55,9 @@ export function checkRunOptions({ minScore, tail, start = 0, end = Number.POSITI
   }
   if (tail !== undefined && tail !== 'published' && tail !== 'anchored') {
     throw new RvosError('BAD_ARGUMENT', `tail ${String(tail)} is unknown`, 'It is published or anchored.');
+  }
+  if (priority !== undefined && !priorities.includes(priority)) {
+    throw new RvosError('BAD_ARGUMENT', `priority ${String(priority)} is unknown`, `It is ${priorities.join(', ')}.`);
   }
   if (!(start < end)) {
     throw new RvosError(

@@ -1,7 +1,6 @@
 import type { Backend, TextFeatures } from './backends/backend.js';
 import { type BackendChoice, chooseBackend } from './backends/open-backend.js';
 import type { EngineBuildProgress } from './engines/build-engines.js';
-import { inFlight } from './in-flight.js';
 import { emptyMask, type Mask } from './masks/mask.js';
 import { type ModelFolder, openModelFolder } from './model/model-folder.js';
 import { networkSize } from './preprocess/size-rule.js';
@@ -9,6 +8,7 @@ import { SegmentResult } from './results/segment-result.js';
 import { type FrameSource, SegmentationStream } from './results/segmentation-stream.js';
 import type { SegmentedFrame, WindowScore } from './results/segmented-frame.js';
 import { type FrameOptions, frameSource, type SuppliedFrames } from './results/supplied-frames.js';
+import { inFlight } from './scheduling/in-flight.js';
 import { checkRunOptions, checkSentences, type RunOptions, type VideoRunOptions } from './segment-options.js';
 import type { RgbFrame, VideoInfo } from './video/frame.js';
 import { openVideo } from './video/open-video.js';
@@ -149,6 +149,7 @@ export class Segmenter implements AsyncDisposable {
       return this.backend.segment({ stream, start, frames }, texts, {
         preprocessing: preprocessing(options),
         ...(link && { link }),
+        priority: options.priority,
         signal,
       });
     };

@@ -1,5 +1,6 @@
 import type { Mask } from '../masks/mask.js';
 import type { SizeRule } from '../preprocess/size-rule.js';
+import type { Priority } from '../scheduling/priority.js';
 import type { RgbFrame } from '../video/frame.js';
 
 /** Token ids of one cleaned sentence, `<s>` and `</s>` included, no padding. */
@@ -46,6 +47,8 @@ export interface SegmentOptions {
    * query whose masks overlap them most (IoU > 0.5 over these frames together) is chosen instead of the best scored.
    */
   readonly link?: readonly (readonly Mask[] | undefined)[];
+  /** Share of the device while windows of other streams wait too; default `normal`. */
+  readonly priority?: Priority | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -65,7 +68,8 @@ export interface WindowMasks {
   readonly sentences: readonly SentenceMasks[];
 }
 
-/** Everything device specific stays behind this. Calls may be made concurrently; a backend queues what it cannot overlap. */
+/** Everything device specific stays behind this. Calls may be made concurrently: a backend has
+ * a `WindowScheduler` in front of each place where windows run. */
 export interface Backend extends AsyncDisposable {
   readonly name: 'onnxruntime' | 'tensorrt';
   /** Windows of one video that are worth handing over before the first one's masks are back; at least 1. */

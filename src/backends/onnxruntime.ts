@@ -3,6 +3,7 @@ import { type Mask, maskByteLength } from '../masks/mask.js';
 import type { ModelFolder } from '../model/model-folder.js';
 import { loadCore } from '../native/load-core.js';
 import { inputSize, type Size } from '../preprocess/size-rule.js';
+import { OneAtATime } from '../scheduling/one-at-a-time.js';
 import type { RgbFrame } from '../video/frame.js';
 import type {
   Backend,
@@ -17,7 +18,6 @@ import type {
 import { checkWindow } from './check-window.js';
 import { HeldWindows } from './held-windows.js';
 import { InferenceProcess } from './inference-process.js';
-import { JobQueue } from './job-queue.js';
 import type { ToProcess } from './onnxruntime-protocol.js';
 import { defaultThreads, sessionsPerProcess } from './session-options.js';
 import { TextCache } from './text-cache.js';
@@ -42,7 +42,7 @@ export class OnnxRuntimeBackend implements Backend {
   readonly windowsInFlight = 1;
   readonly #model: ModelFolder;
   readonly #threads: number;
-  readonly #queue = new JobQueue();
+  readonly #turns = new OneAtATime();
   readonly #texts = new TextCache();
   #process: InferenceProcess | undefined;
   #sessionsCreated = 0;
@@ -70,19 +70,27 @@ export class OnnxRuntimeBackend implements Backend {
   ): Promise<TextFeatures[]> {
     const { signal } = options;
     throwIfAborted(signal);
-    return this.#texts.features(sentences, (ids) => this.#queue.run(() => this.#encode(ids, signal), signal));
+    return this.#texts.features(sentences, (ids) =>
+      this.#turns.run(() => this.#encode(ids, signal), { request: {}, signal }),
+    );
   }
 
   async segment(window: Frames, texts: readonly TextFeatures[], options: SegmentOptions = {}): Promise<WindowMasks> {
     const kept = options.frames ?? window.frames.map((_, position) => position);
     checkWindow(window, kept);
     if (texts.length === 0) return { sentences: [] };
-    return this.#queue.run(() => this.#segment(window, texts, kept, options), options.signal);
+    const { priority, signal } = options;
+    return this.#turns.run(() => this.#segment(window, texts, kept, options), {
+      request: window.stream,
+      priority,
+      signal,
+    });
   }
 
   /** Ends the child process. Calls still under way fail. */
   async dispose(): Promise<void> {
     this.#disposed = true;
+    this.#turns.close(disposed());
     await this.#process?.kill();
   }
 
@@ -191,9 +199,7 @@ export class OnnxRuntimeBackend implements Backend {
   }
 
   #startedProcess(): InferenceProcess {
-    if (this.#disposed) {
-      throw new RvosError('BACKEND_FAILED', 'the segmenter was disposed', 'Open a new one.');
-    }
+    if (this.#disposed) throw disposed();
     if (this.#process?.usable && this.#sessionsCreated >= sessionsPerProcess) {
       void this.#process.kill();
     }
@@ -206,6 +212,10 @@ export class OnnxRuntimeBackend implements Backend {
     }
     return this.#process;
   }
+}
+
+function disposed(): RvosError {
+  return new RvosError('BACKEND_FAILED', 'the segmenter was disposed', 'Open a new one.');
 }
 
 /** Collects the child's replies for one window. */

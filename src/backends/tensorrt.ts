@@ -7,9 +7,9 @@ import { orAbort } from '../or-abort.js';
 import { inputSize, type Size } from '../preprocess/size-rule.js';
 import type { Backend, Frames, SegmentOptions, TextFeatures, TokenizedSentence, WindowMasks } from './backend.js';
 import { checkWindow } from './check-window.js';
-import { BatchQueue } from './tensorrt/batch-queue.js';
 import type { EngineSource } from './tensorrt/engine-source.js';
 import { PipelineCache } from './tensorrt/pipeline-cache.js';
+import { PipelineLane } from './tensorrt/pipeline-lane.js';
 import { defaultInFlight, pipelineLimits } from './tensorrt/pipeline-limits.js';
 import { SentenceEncoder, tooLong } from './tensorrt/sentence-encoder.js';
 import { TextCache } from './text-cache.js';
@@ -59,7 +59,7 @@ export class TensorRtBackend implements Backend {
   }
 
   /** The pipelines that are open, for what they measure of themselves. */
-  get pipelines(): BatchQueue['pipeline'][] {
+  get pipelines(): PipelineLane['pipeline'][] {
     return this.#pipelines.open.map(({ pipeline }) => pipeline);
   }
 
@@ -78,7 +78,7 @@ export class TensorRtBackend implements Backend {
    * (later calls may succeed), BACKEND_FAILED, ABORTED.
    */
   async segment(window: Frames, texts: readonly TextFeatures[], options: SegmentOptions = {}): Promise<WindowMasks> {
-    const { frames, queries = 'best', link, signal } = options;
+    const { frames, queries = 'best', link, priority, signal } = options;
     const count = window.frames.length;
     const kept = frames ?? window.frames.map((_, position) => position);
     checkWindow(window, kept);
@@ -97,11 +97,11 @@ export class TensorRtBackend implements Backend {
       queries,
       link,
     };
-    const masks = this.#pipelines.use(size, async (queue) => {
+    const masks = this.#pipelines.use(size, async (lane) => {
       const longest = Math.max(...texts.map(({ tokens }) => tokens));
-      const { tokens } = queue.limits;
+      const { tokens } = lane.limits;
       if (longest > tokens) throw tooLong(longest, tokens, engines.commandForTokens(longest, size));
-      return queue.run(job, signal);
+      return lane.run(job, { priority, signal });
     });
     return orAbort(masks, signal);
   }
@@ -134,7 +134,7 @@ export class TensorRtBackend implements Backend {
     }
   }
 
-  async #openPipeline(size: Size): Promise<BatchQueue> {
+  async #openPipeline(size: Size): Promise<PipelineLane> {
     const { model, addon, device, engines } = this.#options;
     const found = await engines.size(size);
     const limits = pipelineLimits(model, found, this.#inFlight);
@@ -149,7 +149,7 @@ export class TensorRtBackend implements Backend {
         std,
       });
       this.#windows = limits.windows;
-      return new BatchQueue(pipeline, limits);
+      return new PipelineLane(pipeline, limits);
     } catch (error) {
       throw toRvosError(error, { what: `engines for ${sizeLabel(size)}` });
     }

@@ -1,12 +1,12 @@
+import PQueue from 'p-queue';
 import { RvosError } from '../../errors.js';
 import type { Size } from '../../preprocess/size-rule.js';
-import { JobQueue } from '../job-queue.js';
-import type { BatchQueue } from './batch-queue.js';
+import type { PipelineLane } from './pipeline-lane.js';
 
 interface Entry {
-  readonly queue: Promise<BatchQueue>;
+  readonly lane: Promise<PipelineLane>;
   /** Set once it is open. */
-  open: BatchQueue | undefined;
+  open: PipelineLane | undefined;
   /** Calls that have it or wait for it. */
   users: number;
   idle: () => void;
@@ -20,16 +20,16 @@ export class PipelineCache {
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
   /** Pipelines are opened one at a time, so that each knows what memory is left. */
-  readonly #opening = new JobQueue();
+  readonly #opening = new PQueue({ concurrency: 1 });
   #disposed = false;
 
   constructor(
     private readonly capacity: number,
-    private readonly openPipeline: (size: Size) => Promise<BatchQueue>,
+    private readonly openPipeline: (size: Size) => Promise<PipelineLane>,
   ) {}
 
   /** Does something with the pipeline of a size, which stays open meanwhile. */
-  async use<T>(size: Size, work: (queue: BatchQueue) => Promise<T>): Promise<T> {
+  async use<T>(size: Size, work: (lane: PipelineLane) => Promise<T>): Promise<T> {
     if (this.#disposed) throw disposed();
     const key = `${size.height}x${size.width}`;
     const entry = this.#entries.get(key) ?? this.#enter(key, size);
@@ -37,14 +37,14 @@ export class PipelineCache {
     this.#entries.set(key, entry);
     entry.users++;
     try {
-      return await work(await entry.queue);
+      return await work(await entry.lane);
     } finally {
       if (--entry.users === 0) entry.idle();
     }
   }
 
   /** The pipelines that are open. */
-  get open(): BatchQueue[] {
+  get open(): PipelineLane[] {
     return [...this.#entries.values()].flatMap(({ open }) => open ?? []);
   }
 
@@ -54,20 +54,20 @@ export class PipelineCache {
     const entries = [...this.#entries.values()];
     this.#entries.clear();
     await Promise.all(
-      entries.map(async ({ queue }) => {
-        const open = await queue.catch(() => undefined);
+      entries.map(async ({ lane }) => {
+        const open = await lane.catch(() => undefined);
         await open?.dispose();
       }),
     );
     // One that makes room for another may still be ending.
-    await this.#opening.run(async () => undefined);
+    await this.#opening.onIdle();
   }
 
   #enter(key: string, size: Size): Entry {
-    const queue = this.#opening.run(() => this.#openInTurn(size));
-    const entry: Entry = { queue, open: undefined, users: 0, idle: () => undefined };
+    const lane = this.#opening.add(() => this.#openInTurn(size));
+    const entry: Entry = { lane, open: undefined, users: 0, idle: () => undefined };
     this.#entries.set(key, entry);
-    queue.then(
+    lane.then(
       (open) => {
         entry.open = open;
       },
@@ -79,7 +79,7 @@ export class PipelineCache {
     return entry;
   }
 
-  async #openInTurn(size: Size): Promise<BatchQueue> {
+  async #openInTurn(size: Size): Promise<PipelineLane> {
     while (this.open.length >= this.capacity) await this.#endOldest();
     for (;;) {
       if (this.#disposed) throw disposed();

@@ -1,13 +1,14 @@
+import PQueue from 'p-queue';
 import { buildEngines, type EngineBuilder, type EngineBuildProgress } from '../../engines/build-engines.js';
 import type { EngineHost } from '../../engines/engine-fit.js';
 import { buildCommand, type EngineTarget } from '../../engines/engine-folder.js';
 import type { EngineLimits } from '../../engines/engine-plan.js';
 import type { EngineStore, SizeEngines, StoredEngine } from '../../engines/engine-store.js';
-import { RvosError } from '../../errors.js';
+import { RvosError, throwIfAborted } from '../../errors.js';
 import type { Precision } from '../../model/architecture.js';
 import type { ModelFolder } from '../../model/model-folder.js';
+import { orAbort } from '../../or-abort.js';
 import type { Size } from '../../preprocess/size-rule.js';
-import { JobQueue } from '../job-queue.js';
 import type { EngineSource } from './engine-source.js';
 
 export interface StoredEnginesOptions {
@@ -33,7 +34,7 @@ export interface BuildOnDemand {
 /** Engines as `rvos build` leaves them, each checked before it is handed out; built first where that is wanted. */
 export class StoredEngines implements EngineSource {
   /** One build at a time: the next one may find that nothing is missing any more. */
-  readonly #builds = new JobQueue();
+  readonly #builds = new PQueue({ concurrency: 1 });
 
   constructor(private readonly options: StoredEnginesOptions) {}
 
@@ -67,10 +68,12 @@ export class StoredEngines implements EngineSource {
       if (!build) {
         throw orElse ? new RvosError(error.code, error.message, `${error.hint}, ${orElse}`, { cause: error }) : error;
       }
-      return await this.#builds.run(async () => {
+      const built = this.#builds.add(async () => {
+        throwIfAborted(build.signal);
         await this.#build(build, sizes);
         return find();
-      }, build.signal);
+      });
+      return await orAbort(built, build.signal);
     }
   }
 

@@ -1,4 +1,4 @@
-import { orAbort } from './or-abort.js';
+import { orAbort } from '../or-abort.js';
 
 /** A value whose work has been started. */
 export interface InFlight<T, R> {
