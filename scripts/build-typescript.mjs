@@ -13,7 +13,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { root } from './run.mjs';
 
 const dist = join(root, 'dist');
@@ -38,6 +38,7 @@ if (run.status !== 0) {
   process.stderr.write('build:ts: the sources do not compile; dist/ is unchanged.\n');
   process.exit(1);
 }
+for (const entry of commonJsEntries()) writeCommonJs(entry);
 const main = join(fresh, 'cli', 'main.js');
 if (existsSync(main)) chmodSync(main, 0o755);
 rmSync(stamp, { force: true });
@@ -47,14 +48,54 @@ mkdirSync(join(root, 'build'), { recursive: true });
 writeFileSync(stamp, inputs);
 process.stderr.write(`build:ts: built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
 
+/** Modules of dist/ that package.json offers to `require` too, without ending: `index`. */
+function commonJsEntries() {
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  return Object.values(exports)
+    .map((entry) => /^\.\/dist\/commonjs\/(.*)\.js$/.exec(entry.require?.default ?? '')?.[1])
+    .filter((name) => name !== undefined);
+}
+
+/**
+ * For `require`: dist/commonjs/ has a module that loads the ES module, the same for both, and declarations that
+ * TypeScript takes for those of CommonJS: copies in a folder whose package.json says so.
+ */
+function writeCommonJs(entry) {
+  const folder = join(fresh, 'commonjs');
+  const place = (file) => {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    return join(folder, file);
+  };
+  writeFileSync(place('package.json'), '{ "type": "commonjs" }\n');
+  const up = '../'.repeat(entry.split('/').length);
+  writeFileSync(place(`${entry}.js`), `module.exports = require('${up}${entry}.js');\n`);
+  const seen = new Set();
+  const copy = (file) => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const text = readFileSync(join(fresh, file), 'utf8').replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n');
+    writeFileSync(place(file), text);
+    for (const [, specifier] of text.matchAll(/(?:from |import\()['"](\.[^'"]+)\.js['"]/g))
+      copy(join(dirname(file), `${specifier}.d.ts`));
+  };
+  copy(`${entry}.d.ts`);
+}
+
 /** SHA-256 over all that the output depends on; times of files say little after a checkout. */
 function fingerprint() {
   const hash = createHash('sha256');
+  const configurations = ['tsconfig.json', 'tsconfig.build.json'];
   const sources = readdirSync(join(root, 'src'), { recursive: true })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => join('src', name))
     .sort();
-  for (const file of ['package-lock.json', 'tsconfig.json', 'tsconfig.build.json', ...sources]) {
+  for (const file of [
+    'package.json',
+    'package-lock.json',
+    ...configurations,
+    'scripts/build-typescript.mjs',
+    ...sources,
+  ]) {
     hash.update(`${file}\n`).update(readFileSync(join(root, file)));
   }
   return hash.digest('hex');

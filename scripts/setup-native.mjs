@@ -13,13 +13,9 @@
 // --find                  say what would be used and end; fetches nothing
 // --force                 compile in any case
 // --yes                   install missing system packages through sudo (as root they are installed in any case)
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildAddons } from './native-kit/addons.mjs';
-import { kitHeaders } from './native-kit/kit.mjs';
-import { headerSets, makePlan } from './native-kit/plan.mjs';
-import { root, SetupError } from './run.mjs';
+import { setUpTensorRt } from './native-kit/tensorrt.mjs';
+import { SetupError } from './run.mjs';
 
 const knownFlavors = ['tensorrt', 'tensorrt-rtx', 'simulated'];
 const interruption = new AbortController();
@@ -28,7 +24,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, () => int
 class Interrupted extends Error {}
 
 try {
-  await setUp(readOptions());
+  await setUpTensorRt({ ...readOptions(), progress: say, signal: interruption.signal });
 } catch (error) {
   if (interruption.signal.aborted) {
     say('interrupted, nothing half-done was left');
@@ -68,32 +64,4 @@ function readOptions() {
     say(`${error.message}. The options are at the top of scripts/setup-native.mjs.`);
     process.exit(2);
   }
-}
-
-async function setUp(options) {
-  if (process.platform !== 'linux') throw new SetupError('TensorRT is used on Linux only. Use the CPU backend.');
-  if (!existsSync(join(root, 'native', 'tensorrt'))) {
-    throw new SetupError('native/tensorrt is absent. Reinstall the package.');
-  }
-  const started = performance.now();
-  const { signal } = interruption;
-  const fetch = { progress: say, signal, yes: options.yes, dry: options.find };
-  const plan = await makePlan({
-    named: { cuda: options.cuda, tensorrt: options.tensorrt, 'tensorrt-rtx': options['tensorrt-rtx'] },
-    only: options.only,
-    kit: options.kit,
-    fetch,
-  });
-  for (const line of plan.lines) say(line);
-  if (options.find) return;
-  const headers = options['check-headers'] ? await kitHeaders(fetch) : undefined;
-  const used = plan.flavors.map(({ include }) => include);
-  const sets = headers ? headerSets().map(({ folder }) => join(headers, folder)) : [];
-  const checkHeaders = sets.filter((folder) => !used.includes(folder));
-  const built = await buildAddons(plan, { checkHeaders, force: options.force, progress: say, signal });
-  const names = (flavors) => flavors.map((flavor) => `build/tensorrt/${flavor}/rvos_tensorrt.node`).join(', ');
-  const seconds = ((performance.now() - started) / 1000).toFixed(0);
-  if (built.length > 0) say(`built ${names(built)} in ${seconds} s`);
-  else say(`up to date: ${plan.flavors.map(({ flavor }) => flavor).join(', ')}`);
-  if (plan.flavors.some(({ flavor }) => flavor !== 'simulated')) say('next: rvos build --model DIR makes the engines');
 }

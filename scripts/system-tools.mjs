@@ -1,6 +1,7 @@
 // The programs that rvos needs from the system (compiler, CMake, make, ffmpeg): finds out which are missing, and installs
 // them with apt-get where that is allowed.
 import { existsSync, readFileSync } from 'node:fs';
+import { isInstalled } from './native-kit/places.mjs';
 import { output, quietly, SetupError, works } from './run.mjs';
 
 const packages = {
@@ -12,6 +13,8 @@ const packages = {
   SciPy: { apt: 'python3-scipy', dnf: 'python3-scipy', apk: 'py3-scipy', brew: 'scipy' },
   pip: { apt: 'python3-pip', dnf: 'python3-pip', apk: 'py3-pip', brew: 'python' },
   // Debian 12's own cargo is of 2022; this one is as new as the browsers that are built with it.
+  'C++ compiler for arm64': { apt: 'g++-aarch64-linux-gnu', dnf: null, apk: null, brew: null },
+  'qemu-user': { apt: 'qemu-user', dnf: 'qemu-user', apk: null, brew: null },
   cargo: { apt: release('debian', '12') ? 'cargo-web' : 'cargo', dnf: 'cargo', apk: 'cargo', brew: 'rust' },
   venv: { apt: 'python3-venv', dnf: 'python3', apk: 'python3', brew: 'python' },
 };
@@ -49,8 +52,8 @@ export function ffmpegRelease() {
 }
 
 /**
- * Installs what is missing if this runs as root, or with `yes` (then through sudo); else throws SetupError with the
- * exact command.
+ * Installs what is missing if this runs as root in a clone, or with `yes` (then through sudo); else throws SetupError with
+ * the exact command: an installed package changes nothing but its own folders.
  */
 export function installTools(missing, { yes }) {
   if (missing.length === 0) return;
@@ -59,8 +62,9 @@ export function installTools(missing, { yes }) {
   if (missingThere.length > 0) throw new SetupError(`${what}. ${missingThere.join(', ')} must be installed by hand.`);
   const isRoot = process.getuid?.() === 0;
   const sudo = isRoot || manager === 'brew' ? [] : ['sudo'];
-  if (manager !== 'apt' || !(isRoot || yes)) {
+  if (isInstalled || manager !== 'apt' || !(isRoot || yes)) {
     const line = commands.map((command) => [...sudo, ...command].join(' ')).join(' && ');
+    if (isInstalled) throw new SetupError(`${what}. Install with: ${line}`);
     const again = manager === 'apt' ? ', or add "-- --yes" to the npm command to have it done' : '';
     throw new SetupError(`${what}. Install with:\n\n  ${line}\n\nthen try again${again}.`);
   }

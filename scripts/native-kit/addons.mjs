@@ -1,13 +1,15 @@
-// Compiles the addons for TensorRT and puts them, each with the record of its libraries, in build/tensorrt/<flavour>/.
+// Compiles the addons for TensorRT and puts them, each with the record of its libraries, in tensorrt/<flavour>/ of the
+// folder for what is compiled (build/ of a clone).
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { root, SetupError } from '../run.mjs';
-import { compile, fingerprint, install, requireBuildTools } from './compile.mjs';
+import { compile, fingerprint, install, requireCompiler } from './compile.mjs';
+import { compiledFolder } from './places.mjs';
 import { headerVersion } from './system.mjs';
 
-const place = join(root, 'build', 'tensorrt');
+const place = join(compiledFolder, 'tensorrt');
 
 export const addonFile = (flavor) => join(place, flavor, 'rvos_tensorrt.node');
 
@@ -18,7 +20,7 @@ export const addonFile = (flavor) => join(place, flavor, 'rvos_tensorrt.node');
 export async function buildAddons(plan, { checkHeaders = [], force, ...options }) {
   const isStale = () => force || stale(describe(plan, checkHeaders)).length > 0;
   if (!isStale()) return [];
-  requireBuildTools();
+  requireCompiler();
   return exclusively(options.progress, options.signal, async () => {
     if (!isStale()) return [];
     const state = describe(plan, checkHeaders);
@@ -37,7 +39,7 @@ export async function buildAddons(plan, { checkHeaders = [], force, ...options }
 
 /** Configures all flavours of the group, builds, and puts those of `toBuild` in their places. */
 async function buildGroup(folder, toBuild, { cuda, flavors, checkHeaders = [] }, { progress, signal }) {
-  const workFolder = join(root, 'build', folder);
+  const workFolder = join(compiledFolder, folder);
   // A compiler that is not the one of the last time makes CMake start half anew: start anew altogether.
   if (cuda && !cache(workFolder).includes(`=${cuda.nvcc}\n`)) rmSync(workFolder, { recursive: true, force: true });
   await compile({
@@ -45,6 +47,7 @@ async function buildGroup(folder, toBuild, { cuda, flavors, checkHeaders = [] },
     defines: defines(cuda, flavors, checkHeaders),
     target: 'rvos_flavors',
     onLine: compileProgress(progress),
+    progress,
     signal,
   });
   for (const entry of toBuild) finish(entry, workFolder, cuda);
@@ -148,9 +151,9 @@ function tryAddon(file, flavor) {
 
 /** One build at a time: a folder that only one process can make, with its owner's number. */
 async function exclusively(progress, signal, action) {
-  const lock = join(root, 'build', 'tensorrt.lock');
+  const lock = join(compiledFolder, 'tensorrt.lock');
   const owner = join(lock, 'pid');
-  mkdirSync(join(root, 'build'), { recursive: true });
+  mkdirSync(compiledFolder, { recursive: true });
   for (let told = false; ; told = true) {
     try {
       mkdirSync(lock);

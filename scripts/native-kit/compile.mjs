@@ -3,23 +3,14 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { root, SetupError } from '../run.mjs';
 import { runChild } from './child.mjs';
+import { packageFolder, toolsFolder, toolVersions } from './tools.mjs';
 
-const require = createRequire(join(root, 'package.json'));
-const npmTools = ['cmake-js', 'node-addon-api', 'node-api-headers'];
-
-/** Throws SetupError naming what is missing, with the command that installs it. */
-export function requireBuildTools() {
-  const absent = npmTools.filter((name) => versionOf(name) === 'absent');
-  if (absent.length > 0) {
-    throw new SetupError(
-      `${absent.join(', ')} not installed. Run npm ci, or npm install --no-save ${absent.join(' ')}.`,
-    );
-  }
+/** Throws SetupError naming which of the system's programs is missing, with the command that installs it. */
+export function requireCompiler() {
   const runs = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
   const compilers = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++'];
   const missing = [];
@@ -36,14 +27,6 @@ function remedy() {
   return 'Install them: apt-get install -y build-essential cmake.';
 }
 
-function versionOf(name) {
-  try {
-    return require(`${name}/package.json`).version;
-  } catch {
-    return 'absent';
-  }
-}
-
 /**
  * SHA-256 over the files of the package that a binary is made from, the tools' versions and `extra`, so that a checkout
  * that only touches dates builds nothing. `folders`: [folder, recursive].
@@ -52,7 +35,7 @@ export function fingerprint(files, folders, extra = '') {
   const hash = createHash('sha256');
   const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   hash.update(`${process.platform}-${process.arch} ${packageJson.version} ${JSON.stringify(packageJson.binary)}\n`);
-  for (const name of npmTools) hash.update(`${name}@${versionOf(name)}\n`);
+  hash.update(`${toolVersions.join('\n')}\n`);
   hash.update(`${extra}\n`);
   for (const file of [...files, ...folders.flatMap(([folder, recursive]) => sources(folder, recursive))]) {
     hash.update(`${file}\n`).update(readFileSync(join(root, file)));
@@ -68,12 +51,26 @@ function sources(folder, recursive) {
 }
 
 /**
- * Configures and builds with cmake-js in `workFolder`. `onLine`: each line of output while it runs. Resolves to what was
- * printed; throws SetupError, after showing that, when it fails. `signal` ends it.
+ * Configures and builds with cmake-js in `workFolder`. `arch`: Node's name of another processor than this one's. `onLine`:
+ * each line of output while it runs; `progress` takes what is fetched for it. Resolves to what was printed; throws
+ * SetupError, after showing that, when it fails. `signal` ends it.
  */
-export async function compile({ workFolder, defines, target, jobs = availableParallelism(), onLine, signal }) {
-  const cli = join(dirname(require.resolve('cmake-js/package.json')), 'bin', 'cmake-js');
+export async function compile({
+  workFolder,
+  defines,
+  target,
+  arch,
+  jobs = availableParallelism(),
+  onLine,
+  progress,
+  signal,
+}) {
+  const tools = await toolsFolder({ progress, signal });
+  const cli = join(packageFolder(tools, 'cmake-js'), 'bin', 'cmake-js');
   const common = [cli, '--directory', root, '--out', workFolder, '--config', 'Release', '--log-level', 'error'];
+  if (arch) common.push('--arch', arch);
+  // CMake asks Node where the headers are, and Node looks here after the package's own folder.
+  const env = { ...process.env, NODE_PATH: join(tools, 'node_modules') };
   const variables = Object.entries(defines).map(([name, value]) => `--CD${name}=${value}`);
   const goal = target ? ['--target', target] : [];
   let printed = '';
@@ -81,7 +78,7 @@ export async function compile({ workFolder, defines, target, jobs = availablePar
     [...common, ...variables, 'configure'],
     [...common, ...goal, '--parallel', String(jobs), 'build'],
   ]) {
-    const { status, text } = await runChild(process.execPath, args, { cwd: root, onLine, signal });
+    const { status, text } = await runChild(process.execPath, args, { cwd: root, env, onLine, signal });
     if (status !== 0) {
       process.stderr.write(text);
       const advice = 'The output above says where; after an upgrade try again without build/';

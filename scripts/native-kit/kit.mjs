@@ -1,4 +1,4 @@
-// The kit: CUDA compiler, TensorRT-RTX and headers from public packages, in the folder .kit/ (or RVOS_KIT), fetched with
+// The kit: CUDA compiler, TensorRT-RTX and headers from public packages, in the kit folder (places.mjs), fetched with
 // pip and cargo as they are set up on this machine. A part is made in a folder beside its place and renamed when it is
 // whole, so what is there is complete; an interruption removes what was begun.
 import { createHash } from 'node:crypto';
@@ -14,13 +14,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { output, root, SetupError, works } from '../run.mjs';
 import { installTools } from '../system-tools.mjs';
 import { runChild } from './child.mjs';
-import { cuda, headers, rtx } from './packages.mjs';
-
-export const kitFolder = resolve(process.env.RVOS_KIT || join(root, '.kit'));
+import { cuda, headers, rtx, zig } from './packages.mjs';
+import { isInstalled, kitFolder } from './places.mjs';
 
 /** Folder of the CUDA compiler, as CUDA_HOME. Options: `progress` takes lines, `signal` ends downloads, `yes`
  * lets system packages be installed through sudo, `dry` only tells the place. */
@@ -31,6 +30,11 @@ export function kitCuda(options) {
 /** Folder of TensorRT-RTX' libraries. */
 export function kitRtx(options) {
   return part('tensorrt-rtx', rtx, options, (folder) => fromWheels(rtx, folder, options));
+}
+
+/** Folder of the Zig compiler. */
+export function kitZig(options) {
+  return part('zig', zig, options, (folder) => fromWheels(zig, folder, options));
 }
 
 /** Folder with one folder of headers for each flavour and version: `tensorrt-11.4`, `tensorrt-rtx-1.7`, … */
@@ -70,7 +74,10 @@ async function part(name, { name: title, version, megabytes }, { progress, signa
     progress(`fetched ${title} ${version} in ${((performance.now() - started) / 1000).toFixed(0)} s`);
     return place;
   } catch (error) {
-    if (error.code === 'ENOSPC') throw new SetupError(`no space left in ${kitFolder}. Free some, or set RVOS_KIT.`);
+    if (error.code === 'ENOSPC')
+      throw new SetupError(
+        `no space left in ${kitFolder}. Free some, or name another folder in ${isInstalled ? 'RVOS_HOME' : 'RVOS_KIT'}.`,
+      );
     throw error;
   } finally {
     rmSync(partial, { recursive: true, force: true });

@@ -47,3 +47,13 @@ export const headers = {
   ],
   digest: '30d0d05bd6df346d062a83f7835994138365e1385490b41934522960425da7ed',
 };
+
+/** A C++ compiler with its own libraries for every target, musl among them: what packages for Alpine are compiled with. */
+export const zig = {
+  name: 'Zig',
+  version: '0.15.2',
+  megabytes: 94,
+  wheels: [['ziglang==0.15.2', '806316453d1ede7174ed3fefb8e5348154629089c3bb5fe812dfd0e172fac130']],
+  folder: 'ziglang',
+  links: [],
+};

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { RvosError } from '../errors.js';
+import { remedies } from '../installation.js';
 import type { FromProcess, ToProcess } from './onnxruntime-protocol.js';
 
 /** Standard error of the child that is kept for messages, in characters. */
@@ -173,7 +174,7 @@ function failedJob(reply: FromProcess & { kind: 'failed' }): RvosError {
       return new RvosError(
         'BACKEND_UNAVAILABLE',
         `ONNX Runtime or the native core could not be loaded (${message})`,
-        'Run `npm ci && npm run build` again; `rvos doctor` shows what is missing.',
+        `${remedies.reinstall} \`rvos doctor\` shows what is missing.`,
       );
     case 'run':
       return new RvosError(

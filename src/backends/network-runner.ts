@@ -1,12 +1,16 @@
-import { env, type InferenceSession, Tensor } from 'onnxruntime-node';
+import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { maskByteLength } from '../masks/mask.js';
 import { loadCore } from '../native/load-core.js';
 import { tokenBatch } from '../text/token-batch.js';
+import { loadOnnxRuntime } from './load-onnxruntime.js';
 import { linkedObjectQuery } from './object-query.js';
 import type { EncodeTextMessage, FromProcess, SegmentMessage, ToProcess } from './onnxruntime-protocol.js';
 import { SessionCache } from './session-cache.js';
 import { keptSessions, keptTextEncoderBytes, sentencesPerRun } from './session-options.js';
 import { WindowBuffer } from './window-buffer.js';
+
+const { env, Tensor } = loadOnnxRuntime();
+type Tensor = OrtTensor;
 
 type Post = (reply: FromProcess) => Promise<void>;
 

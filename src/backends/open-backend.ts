@@ -3,6 +3,7 @@ import { RvosError } from '../errors.js';
 import type { ModelFolder } from '../model/model-folder.js';
 import { loadCore } from '../native/load-core.js';
 import type { Backend } from './backend.js';
+import { findOnnxRuntime } from './load-onnxruntime.js';
 import { OnnxRuntimeBackend } from './onnxruntime.js';
 import { openTensorRt, tryTensorRt } from './tensorrt/open-tensorrt.js';
 
@@ -55,6 +56,7 @@ export async function chooseBackend(choice: BackendChoice, options: BackendOptio
     reason = tried;
   }
   loadCore();
+  findOnnxRuntime();
   return { backend: new OnnxRuntimeBackend({ model, threads }), reason };
 }
 

@@ -1,4 +1,5 @@
-import { InferenceSession } from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-node';
+import { loadOnnxRuntime } from './load-onnxruntime.js';
 import { sessionOptions } from './session-options.js';
 
 /** ONNX Runtime sessions by graph file; the least recently used one makes room. Runs in the child process. */
@@ -24,7 +25,7 @@ export class SessionCache {
     } else {
       while (this.#sessions.size >= this.capacity) await this.release(this.#sessions.keys().next().value as string);
       this.#created++;
-      session = await InferenceSession.create(graph, sessionOptions(this.threads));
+      session = await loadOnnxRuntime().InferenceSession.create(graph, sessionOptions(this.threads));
     }
     this.#sessions.set(graph, session);
     return session;

@@ -9,6 +9,7 @@ import { registerImport } from './import.js';
 import { registerInspect } from './inspect.js';
 import { exitCodes, interruptedExitCode, interruption } from './interruption.js';
 import { registerSegment } from './segment.js';
+import { registerSetup } from './setup.js';
 import { registerStage } from './stage.js';
 import { guardStandardStreams, print, printed } from './standard-output.js';
 import { registerTokenize } from './tokenize.js';
@@ -52,7 +53,7 @@ function usageLine(complaint: string): string {
 function buildProgram(): Command {
   const program = new Command('rvos')
     .description('Referring video object segmentation: a video and sentences in, a mask per frame and sentence out.')
-    .version(packageVersion(), '--version', 'print the version')
+    .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .configureOutput({ writeOut: print, outputError: (text, write) => write(usageLine(text)) })
     .addHelpText(
@@ -73,6 +74,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage; 130 by Ctrl-C, 143 by SIGTERM, 129 
   registerTokenize(program);
   registerStage(program);
   registerEval(program);
+  registerSetup(program);
   registerDoctor(program);
   return program;
 }

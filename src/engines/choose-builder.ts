@@ -1,4 +1,5 @@
 import { RvosError } from '../errors.js';
+import { remedies } from '../installation.js';
 import { loadTensorRt, probeTensorRt, runsHere } from '../native/load-tensorrt.js';
 import type { NativeDevice, TensorRtFlavor } from '../native/tensorrt-addon.js';
 import { type FlavorProbe, flavorName } from '../native/tensorrt-flavor.js';
@@ -26,12 +27,11 @@ export interface ChosenBuilder {
 
 type Usable = FlavorProbe & { readonly usable: true };
 
-const setUp =
-  'Run npm run setup:native (with "-- --kit" where no TensorRT is installed); rvos doctor says what is found.';
+const setUp = `Run "${remedies.tensorRtKit}"; rvos doctor says what is found.`;
 
 /**
  * Loads the TensorRT that builds what is asked for. Throws `RvosError`: BAD_ARGUMENT (target unknown), ADDON_MISSING,
- * BACKEND_UNAVAILABLE naming `npm run setup:native`.
+ * BACKEND_UNAVAILABLE naming the set-up's command.
  */
 export async function openBuilder(
   request: BuilderRequest,

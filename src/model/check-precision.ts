@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Tensor } from 'onnxruntime-node';
+import { loadOnnxRuntime } from '../backends/load-onnxruntime.js';
 import { defaultThreads, sessionOptions } from '../backends/session-options.js';
 import { RvosError, throwIfAborted } from '../errors.js';
 import { networkSize } from '../preprocess/size-rule.js';
@@ -45,7 +46,7 @@ export async function checkPrecision(
   scratch: string,
   signal?: AbortSignal,
 ): Promise<StageError[]> {
-  const { InferenceSession, Tensor } = await import('onnxruntime-node');
+  const { InferenceSession, Tensor } = loadOnnxRuntime();
   const half = (tensor: Tensor): Tensor => {
     const data = tensor.data as Float32Array;
     const halves = new Uint16Array(data.length);

@@ -1,45 +1,44 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
+import { join } from 'node:path';
 import { RvosError } from '../errors.js';
+import { isClone, remedies } from '../installation.js';
+import { packageVersion } from '../package-root.js';
+import { compiledFolder } from './compiled-folder.js';
 import type { CoreAddon } from './core-addon.js';
+import { platformName, platformPackage } from './platform-packages.js';
 
 let loaded: CoreAddon | undefined;
 
 /**
- * The native CPU core, loaded when first asked for: the own build (`build/Release`), else the prebuilt binary of this
- * platform (`prebuilds/`). Throws `RvosError` ADDON_MISSING when there is neither, or when it does not load.
+ * The native CPU core, loaded when first asked for: in a clone its own build (`build/Release`), in an installed package
+ * what `rvos setup addon` compiled, else the platform package (`rvos-core-<platform>`). Throws `RvosError` ADDON_MISSING
+ * when there is none, or when it does not load.
  */
 export function loadCore(): CoreAddon {
-  loaded ??= load(packageRoot());
+  loaded ??= load();
   return loaded;
 }
 
-/** The nearest folder above this module whose package.json is this package's: the same from `src/` and from `dist/`. */
-function packageRoot(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  for (let folder = here; dirname(folder) !== folder; folder = dirname(folder)) {
-    const file = join(folder, 'package.json');
-    if (existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { name?: string }).name === 'rvos')
-      return folder;
-  }
-  return here;
+function load(): CoreAddon {
+  const own = join(compiledFolder(), 'Release', 'rvos_core.node');
+  if (existsSync(own)) return loadFile(own);
+  const brought = isClone ? undefined : platformPackage('core');
+  if (brought?.folder !== undefined) return loadFile(join(brought.folder, 'rvos_core.node'));
+  const why = brought?.problem ?? 'it is not built';
+  throw new RvosError('ADDON_MISSING', `there is no native core for ${platformName()}: ${why}`, remedies.core);
 }
 
-function load(root: string): CoreAddon {
-  const require = createRequire(import.meta.url);
-  const nodeGypBuild = require('node-gyp-build') as (folder: string) => CoreAddon;
+function loadFile(file: string): CoreAddon {
   try {
-    return nodeGypBuild(root);
+    const addon = createRequire(import.meta.url)(file) as CoreAddon;
+    if (addon.version === packageVersion()) return addon;
+    throw new Error(`it is of version ${addon.version}, and rvos of ${packageVersion()}`);
   } catch (cause) {
-    const absent = cause instanceof Error && cause.message.startsWith('No native build was found');
-    const reason = absent ? `none for ${process.platform}-${process.arch}` : firstLine(cause);
     throw new RvosError(
       'ADDON_MISSING',
-      `the native addon cannot be loaded from ${root}: ${reason}`,
-      'Build it with "npm run build:native"; it needs a C++ compiler and CMake (apt-get install -y build-essential cmake).',
+      `the native core cannot be loaded from ${file}: ${firstLine(cause)}`,
+      remedies.core,
       { cause },
     );
   }

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { RvosError } from '../errors.js';
-import { packageRoot } from '../package-root.js';
+import { remedies } from '../installation.js';
+import { compiledFolder } from './compiled-folder.js';
 import type { TensorRtAddon, TensorRtFlavor } from './tensorrt-addon.js';
 import { toRvosError } from './tensorrt-errors.js';
 import { type FlavorProbe, flavorName, probeFlavor } from './tensorrt-flavor.js';
@@ -82,7 +83,7 @@ function probe(flavor: TensorRtFlavor): Promise<FlavorProbe> {
   if (!result) {
     // RVOS_TENSORRT_ADDONS: a folder like build/tensorrt in another place.
     const addons = process.env.RVOS_TENSORRT_ADDONS;
-    const folder = addons ? resolve(addons) : join(packageRoot, 'build', 'tensorrt');
+    const folder = addons ? resolve(addons) : join(compiledFolder(), 'tensorrt');
     result = probeFlavor(flavor, join(folder, flavor));
     probes.set(flavor, result);
   }
@@ -116,6 +117,6 @@ function nothingUsable(found: readonly FlavorProbe[]): RvosError {
   return new RvosError(
     'ADDON_MISSING',
     'neither the addon for TensorRT nor that for TensorRT-RTX is built',
-    'Run "npm run setup:native", with "-- --kit" where neither is installed.',
+    `Run "${remedies.tensorRtKit}".`,
   );
 }

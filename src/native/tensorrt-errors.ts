@@ -1,4 +1,5 @@
 import { abortError, RvosError, type RvosErrorCode } from '../errors.js';
+import { remedies } from '../installation.js';
 import type { NativeErrorCode } from './tensorrt-addon.js';
 
 /** What each failure of the TensorRT addon is to users, and what they can do about it. */
@@ -8,11 +9,11 @@ const meanings: Record<
 > = {
   LIBRARY_MISSING: {
     code: 'BACKEND_UNAVAILABLE',
-    hint: 'Run npm run setup:native, or set TENSORRT_ROOT to where TensorRT is; rvos doctor says what is found.',
+    hint: `Run "${remedies.tensorRt}", or set TENSORRT_ROOT to where TensorRT is; rvos doctor says what is found.`,
   },
   LIBRARY_VERSION: {
     code: 'BACKEND_UNAVAILABLE',
-    hint: 'Run npm run setup:native again, so that the addon is compiled for the TensorRT that is installed.',
+    hint: `Run "${remedies.tensorRt}" again, so that the addon is compiled for the TensorRT that is installed.`,
   },
   NO_DEVICE: {
     code: 'BACKEND_UNAVAILABLE',

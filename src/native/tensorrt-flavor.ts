@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { RvosError } from '../errors.js';
+import { remedies } from '../installation.js';
 import { packageVersion } from '../package-root.js';
 import type { TensorRtFlavor } from './tensorrt-addon.js';
 import { toRvosError } from './tensorrt-errors.js';
@@ -37,7 +38,7 @@ const doing: Record<ProbeStep, string> = {
 /** A cold start reads libraries of several hundred megabytes from disk. */
 const defaultTimeout = 120_000;
 
-const setUp = 'Run "npm run setup:native", which finds or fetches the libraries and compiles the addon.';
+const setUp = `Run "${remedies.tensorRt}", which finds or fetches the libraries and compiles the addon.`;
 
 const recordSchema = z.object({ infer: z.string(), parser: z.string() });
 
@@ -65,7 +66,7 @@ export async function probeFlavor(
     const here = packageVersion();
     if (learnt.addonVersion !== here) {
       const message = `the addon for ${names[flavor]} is of rvos ${learnt.addonVersion}, this is rvos ${here} (${addon})`;
-      throw new RvosError('ADDON_MISSING', message, 'Compile it again with "npm run setup:native".');
+      throw new RvosError('ADDON_MISSING', message, `Compile it again with "${remedies.tensorRt}".`);
     }
     return { flavor, addon, usable: true, files, learnt };
   } catch (error) {
@@ -75,7 +76,7 @@ export async function probeFlavor(
 }
 
 /**
- * The libraries as `npm run setup:native` recorded them, or as RVOS_TENSORRT_LIBRARY and RVOS_TENSORRT_PARSER
+ * The libraries as the set-up recorded them, or as RVOS_TENSORRT_LIBRARY and RVOS_TENSORRT_PARSER
  * (RVOS_TENSORRT_RTX_LIBRARY, …) name them.
  */
 function libraries(flavor: TensorRtFlavor, folder: string): { infer: string; parser: string } {

@@ -1,4 +1,5 @@
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { loadOnnxRuntime } from '../backends/load-onnxruntime.js';
 import { sessionOptions } from '../backends/session-options.js';
 import type { ModelFolder } from '../model/model-folder.js';
 import { float32Tensor } from '../tensors/tensor.js';
@@ -20,7 +21,7 @@ async function runBackbone(model: ModelFolder, inputs: StageInputs, threads: num
       sessions.set(count, session);
     }
     const clip = data.subarray(b * clipSize, b * clipSize + count * 3 * height * width);
-    const results = await session.run({ frames: new OrtTensor('float32', clip, [1, count, 3, height, width]) });
+    const results = await session.run({ frames: ortTensor('float32', clip, [1, count, 3, height, width]) });
     for (const [name, output] of outputs) {
       const target = output.data as Float32Array;
       target.set(results[name]!.data as Float32Array, (b * target.length) / batch);
@@ -35,8 +36,8 @@ async function runTextEncoder(model: ModelFolder, inputs: StageInputs, threads: 
   const { ids, mask, sentences, tokens } = textInputs(model, inputs);
   const session = await open(await model.graphPath('text-encoder'), threads);
   const feeds = {
-    input_ids: new OrtTensor('int64', ids, [sentences, tokens]),
-    attention_mask: new OrtTensor('int64', mask, [sentences, tokens]),
+    input_ids: ortTensor('int64', ids, [sentences, tokens]),
+    attention_mask: ortTensor('int64', mask, [sentences, tokens]),
   };
   return run(session, feeds);
 }
@@ -48,19 +49,19 @@ async function runTextEncoder(model: ModelFolder, inputs: StageInputs, threads: 
 async function runTransformer(model: ModelFolder, inputs: StageInputs, threads: number): Promise<Outputs> {
   const { batch, frames, sentences, tokens, levels, text, levelSize, ...rest } = transformerInputs(model, inputs);
   const feeds: Record<string, OrtTensor> = {
-    text_features: new OrtTensor('float32', text.data, [...text.shape]),
-    attention_mask: new OrtTensor('int64', rest.attentionMask, [sentences, tokens]),
-    frame_count: new OrtTensor('int32', rest.frameCount, [batch]),
-    window_index: new OrtTensor('int32', rest.windowIndex, [sentences]),
+    text_features: ortTensor('float32', text.data, [...text.shape]),
+    attention_mask: ortTensor('int64', rest.attentionMask, [sentences, tokens]),
+    frame_count: ortTensor('int32', rest.frameCount, [batch]),
+    window_index: ortTensor('int32', rest.windowIndex, [sentences]),
   };
-  for (const [i, { data, shape }] of levels.entries()) feeds[`level${i}`] = new OrtTensor('float32', data, [...shape]);
+  for (const [i, { data, shape }] of levels.entries()) feeds[`level${i}`] = ortTensor('float32', data, [...shape]);
   const [h0, w0] = levelSize;
   const clip = { frames, height: 4 * h0, width: 4 * w0 };
   return run(await open(await model.graphPath('transformer', clip), threads), feeds);
 }
 
 function open(graph: string, threads: number): Promise<InferenceSession> {
-  return InferenceSession.create(graph, sessionOptions(threads));
+  return loadOnnxRuntime().InferenceSession.create(graph, sessionOptions(threads));
 }
 
 async function run(session: InferenceSession, feeds: Record<string, OrtTensor>): Promise<Outputs> {
@@ -82,3 +83,7 @@ export const onnxRuntimeStages = {
   'text-encoder': runTextEncoder,
   transformer: runTransformer,
 } as const;
+
+function ortTensor(type: OrtTensor.Type, data: OrtTensor.DataType, shape: readonly number[]): OrtTensor {
+  return new (loadOnnxRuntime().Tensor)(type, data, shape);
+}

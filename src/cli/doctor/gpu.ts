@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { capabilityLabel } from '../../engines/engine-manifest.js';
+import { remedies } from '../../installation.js';
 import type { NativeDevice } from '../../native/tensorrt-addon.js';
 import type { FlavorProbe } from '../../native/tensorrt-flavor.js';
 import { type Finding, gigabytes } from './finding.js';
@@ -21,7 +22,7 @@ export async function gpus(probes: readonly FlavorProbe[]): Promise<Finding> {
   const named = problem ? undefined : await nvidiaSmi();
   if (named && named.length > 0) {
     const detail = `${named.join('; ')}; driver ${driver ?? 'unknown'}; no addon that could use it`;
-    const remedy = 'Run "npm run setup:native", which compiles the addon for TensorRT.';
+    const remedy = `Run "${remedies.tensorRt}", which compiles the addon for TensorRT.`;
     return { part, state: 'optional', detail, remedy, facts: { devices: named, driver } };
   }
   const detail = problem?.message ?? (driver ? 'none found' : 'none found, and no NVIDIA driver');

@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { InferenceProcess } from '../../backends/inference-process.js';
+import { findOnnxRuntime } from '../../backends/load-onnxruntime.js';
 import { openModelFolder, shippedModels } from '../../model/model-folder.js';
 import { loadCore } from '../../native/load-core.js';
 import { ffmpegAbilities, ffmpegEncoders } from '../../video/ffmpeg.js';
@@ -18,6 +19,7 @@ export async function core(): Promise<Finding> {
 /** Loads ONNX Runtime where it will run: in a process of its own. */
 export async function onnxRuntime(): Promise<Finding> {
   return found('ONNX Runtime', async () => {
+    findOnnxRuntime();
     const child = new InferenceProcess(1);
     try {
       let version = '';

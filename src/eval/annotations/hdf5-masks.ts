@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { RvosError } from '../../errors.js';
+import { installCommand, isClone, peer, remedies } from '../../installation.js';
 import type { Mask } from '../../masks/mask.js';
 import type { Box } from '../../masks/statistics.js';
 import { badAnnotation, maxAnnotationPixels, maxObjects } from './bad-annotation.js';
@@ -24,8 +26,7 @@ interface NumericArray {
  * BAD_DATA_SET naming `path`.
  */
 export async function readHdf5Masks(bytes: Buffer, path: string): Promise<AnnotatedObjects> {
-  // Loaded here: half a second and a WebAssembly heap that only A2D-Sentences needs.
-  const { default: hdf5 } = await import('h5wasm');
+  const hdf5 = await loadHdf5();
   const library = await hdf5.ready;
   // Else the library prints its errors and goes on with invalid handles.
   library.activate_throwing_error_handler();
@@ -49,6 +50,20 @@ export async function readHdf5Masks(bytes: Buffer, path: string): Promise<Annota
     throw badAnnotation(path, 'is no readable HDF5 file', cause);
   } finally {
     FS.unlink(name);
+  }
+}
+
+/** Loaded late, and an optional package (15 MB): half a second and a WebAssembly heap that only A2D-Sentences needs. */
+async function loadHdf5(): Promise<typeof import('h5wasm')['default']> {
+  try {
+    return (await import('h5wasm')).default;
+  } catch (cause) {
+    throw new RvosError(
+      'NOT_FOUND',
+      'A2D-Sentences are HDF5 files, and the package that reads them, h5wasm, is not installed',
+      isClone ? remedies.reinstall : `Install it with "${installCommand(peer('h5wasm'))}".`,
+      { cause },
+    );
   }
 }
 
