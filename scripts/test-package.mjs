@@ -40,6 +40,13 @@ if (packages) {
     const node = (script, options) => output(process.execPath, [script], options);
     const command = [process.execPath, join(app, 'node_modules', 'rvos', 'dist', 'cli', 'main.js')];
     await check('command line, ES module and CommonJS', () => useInstalled(app, { node, command, env, version }));
+    await check('rvos setup starts', async () => {
+      const options = { cwd: app, env: { ...env, RVOS_HOME: join(folder, 'cache') } };
+      const [program, ...first] = command;
+      const advice = await output(program, [...first, 'setup', 'openvino'], options);
+      expect(/rvos-openvino-linux-x64/.test(advice), `rvos setup openvino printed ${advice}`);
+      await output(program, [...first, 'setup', 'tensorrt', '--find'], options);
+    });
     await checkTypes(app, env);
   }
 }

@@ -30,15 +30,21 @@ export function installCommand(...packages: readonly string[]): string {
 
 /** The range that the manifest names for an optional peer, as something to install: `name@range`. */
 export function peer(name: string): string {
-  const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
-    peerDependencies?: Record<string, string>;
-  };
-  return `${name}@${manifest.peerDependencies?.[name] ?? 'latest'}`;
+  return `${name}@${manifest().peerDependencies?.[name] ?? 'latest'}`;
 }
 
 /** A package of this version of rvos, as something to install. */
 export function ownPackage(name: string): string {
   return `${name}@${packageVersion()}`;
+}
+
+/** Whether this package was published together with that platform package, so that a registry has it. */
+export function hasPublished(name: string): boolean {
+  return Object.hasOwn(manifest().optionalDependencies ?? {}, name);
+}
+
+function manifest(): { peerDependencies?: Record<string, string>; optionalDependencies?: Record<string, string> } {
+  return JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
 }
 
 function packageManager(): string {

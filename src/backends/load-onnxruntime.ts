@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { RvosError } from '../errors.js';
-import { installCommand, isClone, peer, remedies } from '../installation.js';
+import { hasPublished, installCommand, isClone, ownPackage, peer, remedies } from '../installation.js';
 import { platformName, platformPackage } from '../native/platform-packages.js';
 import { packageRoot } from '../package-root.js';
 
@@ -19,11 +19,12 @@ export function findOnnxRuntime(): string {
   try {
     return require.resolve('onnxruntime-node');
   } catch (cause) {
+    const wanted = hasPublished(brought.name) ? ownPackage(brought.name) : peer('onnxruntime-node');
     const why = brought.absent ? '' : ` (${brought.problem})`;
     throw new RvosError(
       'BACKEND_UNAVAILABLE',
       `ONNX Runtime is not installed: there is no package of it for ${platformName()}${why}`,
-      isClone ? remedies.reinstall : `Install it with "${installCommand(peer('onnxruntime-node'))}".`,
+      isClone ? remedies.reinstall : `Install it with "${installCommand(wanted)}".`,
       { cause },
     );
   }

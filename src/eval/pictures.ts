@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import sharp from 'sharp';
 import { writeFileAtomic } from '../files/atomic-output.js';
 import type { Mask } from '../masks/mask.js';
 import { paintMasks } from '../masks/overlay.js';
+import { sharp } from '../native/sharp.js';
 import type { RgbFrame } from '../video/frame.js';
 
 /** One frame of a sample with what is annotated and what was found. */

@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import { sharp } from '../native/sharp.js';
 
 import type { RgbFrame } from '../video/frame.js';
 import type { Mask } from './mask.js';

@@ -1,6 +1,5 @@
-import sharp from 'sharp';
-
 import { RvosError } from '../errors.js';
+import { sharp } from '../native/sharp.js';
 import type { Mask } from './mask.js';
 import { maskFromPixels, maskToPixels } from './pixels.js';
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { RvosError } from '../errors.js';
-import { isClone, remedies } from '../installation.js';
+import { hasPublished, installCommand, isClone, ownPackage, remedies } from '../installation.js';
 import { packageVersion } from '../package-root.js';
 import { compiledFolder } from './compiled-folder.js';
 import type { CoreAddon } from './core-addon.js';
@@ -26,7 +26,11 @@ function load(): CoreAddon {
   const brought = isClone ? undefined : platformPackage('core');
   if (brought?.folder !== undefined) return loadFile(join(brought.folder, 'rvos_core.node'));
   const why = brought?.problem ?? 'it is not built';
-  throw new RvosError('ADDON_MISSING', `there is no native core for ${platformName()}: ${why}`, remedies.core);
+  const remedy =
+    brought && hasPublished(brought.name)
+      ? `Install it with "${installCommand(ownPackage(brought.name))}", or c${remedies.core.slice(1)}`
+      : remedies.core;
+  throw new RvosError('ADDON_MISSING', `there is no native core for ${platformName()}: ${why}`, remedy);
 }
 
 function loadFile(file: string): CoreAddon {

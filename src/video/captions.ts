@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import { sharp } from '../native/sharp.js';
 import { bitmapText } from './bitmap-font.js';
 
 export interface Caption {

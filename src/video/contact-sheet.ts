@@ -1,6 +1,6 @@
-import sharp from 'sharp';
 import { writeFileAtomic } from '../files/atomic-output.js';
 import type { Mask } from '../masks/mask.js';
+import { sharp } from '../native/sharp.js';
 import { fitText, paint } from './captions.js';
 import type { RgbFrame } from './frame.js';
 import { timestamp } from './timestamps.js';

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import sharp from 'sharp';
 import { RvosError, throwIfAborted } from '../errors.js';
+import { sharp } from '../native/sharp.js';
 import { ffmpegAbilities } from './ffmpeg.js';
 import { FfmpegReader } from './ffmpeg-reader.js';
 import type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './frame.js';
