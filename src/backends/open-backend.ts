@@ -3,8 +3,8 @@ import { RvosError } from '../errors.js';
 import type { ModelFolder } from '../model/model-folder.js';
 import { loadCore } from '../native/load-core.js';
 import type { Backend } from './backend.js';
-import { findOnnxRuntime } from './load-onnxruntime.js';
-import { OnnxRuntimeBackend } from './onnxruntime.js';
+import { CpuBackend } from './cpu/cpu-backend.js';
+import { findOnnxRuntime } from './cpu/load-onnxruntime.js';
 import { openTensorRt, tryTensorRt } from './tensorrt/open-tensorrt.js';
 
 export const backendChoices = ['auto', 'tensorrt', 'onnxruntime'] as const;
@@ -57,7 +57,7 @@ export async function chooseBackend(choice: BackendChoice, options: BackendOptio
   }
   loadCore();
   findOnnxRuntime();
-  return { backend: new OnnxRuntimeBackend({ model, threads }), reason };
+  return { backend: new CpuBackend({ model, runtime: 'onnxruntime', threads }), reason };
 }
 
 /** The same without the reason. */

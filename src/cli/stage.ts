@@ -1,11 +1,11 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import { defaultThreads, openRuntime } from '../backends/cpu/runtime.js';
 import { backendChoices } from '../backends/open-backend.js';
-import { defaultThreads } from '../backends/session-options.js';
 import { RvosError } from '../errors.js';
 import { openModelFolder } from '../model/model-folder.js';
 import type { Size } from '../preprocess/size-rule.js';
 import type { Outputs } from '../stage/network-inputs.js';
-import { onnxRuntimeStages } from '../stage/network-stages.js';
+import { cpuStages } from '../stage/network-stages.js';
 import { runMaskHead, runPreprocess } from '../stage/pixel-stages.js';
 import { StageInputs } from '../stage/stage-inputs.js';
 import { openStageEngines, tensorRtStages } from '../stage/tensorrt-stages.js';
@@ -77,7 +77,7 @@ async function runStage(stage: Stage, inputs: StageInputs, options: StageOptions
     return runPreprocess(model, inputs, { shortSide, longSide, antialias: filter });
   }
   if (options.backend === 'tensorrt') return tensorRtStages[stage](await openStageEngines(model), inputs);
-  return onnxRuntimeStages[stage](model, inputs, threads);
+  return cpuStages[stage](model, inputs, await openRuntime({ runtime: 'onnxruntime', threads }));
 }
 
 function maskHeadSizes({ paddedSize, resizedSize, originalSize }: StageOptions) {

@@ -1,8 +1,9 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Tensor } from 'onnxruntime-node';
-import { loadOnnxRuntime } from '../backends/load-onnxruntime.js';
-import { defaultThreads, sessionOptions } from '../backends/session-options.js';
+import { loadOnnxRuntime } from '../backends/cpu/load-onnxruntime.js';
+import { sessionOptions } from '../backends/cpu/onnxruntime-options.js';
+import { defaultThreads } from '../backends/cpu/runtime.js';
 import { RvosError, throwIfAborted } from '../errors.js';
 import { networkSize } from '../preprocess/size-rule.js';
 import { fromHalf, toHalf } from '../tensors/float16.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Frames, TextFeatures } from '../../src/backends/backend.js';
-import { OnnxRuntimeBackend } from '../../src/backends/onnxruntime.js';
+import { CpuBackend } from '../../src/backends/cpu/cpu-backend.js';
 import { type ModelFolder, openModelFolder } from '../../src/model/model-folder.js';
 import type { RgbFrame } from '../../src/video/frame.js';
 import { goldenModel } from '../support/golden-model.js';
@@ -41,14 +41,14 @@ function windowOf(stream: number, start: number, end: number): Frames {
   return { stream, start, frames: clip.slice(start, end) };
 }
 
-async function encode(backend: OnnxRuntimeBackend, ...texts: string[]): Promise<TextFeatures[]> {
+async function encode(backend: CpuBackend, ...texts: string[]): Promise<TextFeatures[]> {
   const tokenizer = await model.tokenizer();
   return backend.encodeText(texts.map((text) => tokenizer.prepare(text)));
 }
 
 describe('the onnxruntime backend', () => {
   it('gives the same masks whether shared frames were sent before or come anew', async () => {
-    await using backend = new OnnxRuntimeBackend({ model, threads: 2 });
+    await using backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
     const texts = await encode(backend, 'a red ball', 'the white car');
     const options = { preprocessing: small };
     await backend.segment(windowOf(1, 0, 24), texts, options);
@@ -62,7 +62,7 @@ describe('the onnxruntime backend', () => {
   });
 
   it('lets windows of several videos take turns', async () => {
-    await using backend = new OnnxRuntimeBackend({ model, threads: 2 });
+    await using backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
     const texts = await encode(backend, 'a red ball');
     const options = { preprocessing: small };
     const streams = [1, 2, 3, 4];
@@ -72,14 +72,14 @@ describe('the onnxruntime backend', () => {
   });
 
   it('encodes a sentence once, however often it is asked for', async () => {
-    await using backend = new OnnxRuntimeBackend({ model, threads: 2 });
+    await using backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
     const [first, second] = await encode(backend, 'a red ball', 'the white car on the very long road');
     const again = await encode(backend, 'the white car on the very long road', 'a red ball', 'a red ball');
     expect(again[0]).toBe(second);
     expect(again[1]).toBe(first);
     expect(again[2]).toBe(first);
     const [alone] = await (async () => {
-      await using other = new OnnxRuntimeBackend({ model, threads: 2 });
+      await using other = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
       return await encode(other, 'a red ball');
     })();
     const worst = Math.max(...alone!.features.map((value, i) => Math.abs(value - first!.features[i]!)));
@@ -87,7 +87,7 @@ describe('the onnxruntime backend', () => {
   });
 
   it('gives masks of all object queries, the chosen one among them, and of chosen frames alone', async () => {
-    await using backend = new OnnxRuntimeBackend({ model, threads: 2 });
+    await using backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
     const texts = await encode(backend, 'a red ball', 'the white car');
     const preprocessing = small;
     const best = await backend.segment(windowOf(1, 0, 9), texts, { preprocessing });
@@ -107,7 +107,7 @@ describe('the onnxruntime backend', () => {
   });
 
   it('links to the object query whose masks overlap the earlier ones most, and to none that does not', async () => {
-    await using backend = new OnnxRuntimeBackend({ model, threads: 2 });
+    await using backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
     const texts = await encode(backend, 'a red ball');
     const preprocessing = { shortSide: 128, longSide: 240 };
     const all = await backend.segment(windowOf(1, 0, 8), texts, { preprocessing, queries: 'all' });
@@ -135,7 +135,7 @@ describe('the onnxruntime backend', () => {
       'BAD_FRAME_SIZE',
     ],
   ])('refuses %s', async (_, window, expected) => {
-    await using backend = new OnnxRuntimeBackend({ model, threads: 1 });
+    await using backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 1 });
     const texts = await encode(backend, 'a red ball');
     await expect(backend.segment(window, texts)).rejects.toThrow(code(expected));
   });
@@ -143,7 +143,7 @@ describe('the onnxruntime backend', () => {
 
 describe('the child process', () => {
   it('ends within a second of an abort in the middle of a window; the next call starts another', async () => {
-    await using backend = new OnnxRuntimeBackend({ model, threads: 2 });
+    await using backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
     const texts = await encode(backend, 'a red ball', 'the white car');
     const pid = backend.pid!;
     const controller = new AbortController();
@@ -162,7 +162,7 @@ describe('the child process', () => {
   });
 
   it('leaves the queue at once when a waiting call is aborted, and does not disturb the one under way', async () => {
-    await using backend = new OnnxRuntimeBackend({ model, threads: 2 });
+    await using backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
     const texts = await encode(backend, 'a red ball');
     const pid = backend.pid;
     const controller = new AbortController();
@@ -178,7 +178,7 @@ describe('the child process', () => {
     ['SIGKILL', 'OUT_OF_MEMORY'],
     ['SIGSEGV', 'BACKEND_FAILED'],
   ] as const)('that dies by %s while it works gives %s, and the next call starts another', async (signal, expected) => {
-    await using backend = new OnnxRuntimeBackend({ model, threads: 2 });
+    await using backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
     const texts = await encode(backend, 'a red ball');
     const running = backend.segment(windowOf(1, 0, 24), texts);
     const outcome = expect(running).rejects.toThrow(code(expected));
@@ -189,7 +189,7 @@ describe('the child process', () => {
   });
 
   it('is gone after dispose, and calls fail from then on', async () => {
-    const backend = new OnnxRuntimeBackend({ model, threads: 2 });
+    const backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
     const texts = await encode(backend, 'a red ball');
     const pid = backend.pid!;
     await backend.dispose();
@@ -202,10 +202,10 @@ describe('the child process', () => {
     const dist = new URL('../../dist/', import.meta.url).href;
     await writeFile(
       script,
-      `import { OnnxRuntimeBackend } from '${dist}backends/onnxruntime.js';
+      `import { CpuBackend } from '${dist}backends/cpu/cpu-backend.js';
        import { openModelFolder } from '${dist}model/model-folder.js';
        const model = await openModelFolder(${JSON.stringify(model.path)});
-       const backend = new OnnxRuntimeBackend({ model, threads: 2 });
+       const backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
        const tokenizer = await model.tokenizer();
        const texts = await backend.encodeText([tokenizer.prepare('a red ball')]);
        const frames = Array.from({ length: 24 }, (_, i) => ({ width: 96, height: 64, data: new Uint8Array(18432).fill(i), time: i }));
@@ -225,10 +225,10 @@ describe('the child process', () => {
   it('does not keep a program alive that forgets to dispose', async () => {
     const dist = new URL('../../dist/', import.meta.url).href;
     const source = `
-      import { OnnxRuntimeBackend } from '${dist}backends/onnxruntime.js';
+      import { CpuBackend } from '${dist}backends/cpu/cpu-backend.js';
       import { openModelFolder } from '${dist}model/model-folder.js';
       const model = await openModelFolder(${JSON.stringify(model.path)});
-      const backend = new OnnxRuntimeBackend({ model, threads: 1 });
+      const backend = new CpuBackend({ runtime: 'onnxruntime', model, threads: 1 });
       const tokenizer = await model.tokenizer();
       await backend.encodeText([tokenizer.prepare('a red ball')]);
       console.log(backend.pid);`;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Frames, SegmentOptions, TextFeatures, WindowMasks } from '../../src/backends/backend.js';
-import { OnnxRuntimeBackend } from '../../src/backends/onnxruntime.js';
+import { CpuBackend } from '../../src/backends/cpu/cpu-backend.js';
 import { StoredEngines } from '../../src/backends/tensorrt/stored-engines.js';
 import { TensorRtBackend } from '../../src/backends/tensorrt.js';
 import { buildEngines, type EngineBuildProgress } from '../../src/engines/build-engines.js';
@@ -31,7 +31,7 @@ let scratch: string;
 let remove: () => Promise<void>;
 let addon: SimulatedAddon;
 let stages: OnnxStages;
-let exact: OnnxRuntimeBackend;
+let exact: CpuBackend;
 
 beforeAll(async () => {
   ({ model, scratch, remove } = await openGoldenModel());
@@ -40,7 +40,7 @@ beforeAll(async () => {
   addon.load({ infer: '', parser: '' });
   stages = new OnnxStages(model.path);
   addon.setStageRunner(stages.run);
-  exact = new OnnxRuntimeBackend({ model, threads: 2 });
+  exact = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
 });
 afterAll(async () => {
   delete process.env.RVOS_TENSORRT_FLAVOR;
@@ -63,7 +63,7 @@ function windowOf(stream: number, start: number, end: number): Frames {
   return { stream, start, frames: clip.slice(start, end) };
 }
 
-async function encode(backend: TensorRtBackend | OnnxRuntimeBackend, ...texts: string[]): Promise<TextFeatures[]> {
+async function encode(backend: TensorRtBackend | CpuBackend, ...texts: string[]): Promise<TextFeatures[]> {
   const tokenizer = await model.tokenizer();
   return backend.encodeText(texts.map((text) => tokenizer.prepare(text)));
 }
@@ -161,7 +161,7 @@ describe('a segmenter with backend tensorrt', () => {
   it('gives the masks of the compact model', async () => {
     const compact = await openModelFolder('compact');
     const graphs = new OnnxStages(compact.path);
-    const reference = new OnnxRuntimeBackend({ model: compact, threads: 2 });
+    const reference = new CpuBackend({ runtime: 'onnxruntime', model: compact, threads: 2 });
     const demo = new URL('../../examples/demo.mp4', import.meta.url).pathname;
     const { sentences: texts } = JSON.parse(readFileSync(demo.replace(/mp4$/, 'json'), 'utf8'));
     const engines = join(scratch, 'engines-compact');

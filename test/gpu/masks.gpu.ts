@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { OnnxRuntimeBackend } from '../../src/backends/onnxruntime.js';
+import { CpuBackend } from '../../src/backends/cpu/cpu-backend.js';
 import type { TensorRtBackend } from '../../src/backends/tensorrt.js';
 import type { ModelFolder } from '../../src/model/model-folder.js';
 import type { SegmentedFrame, WindowScore } from '../../src/results/segmented-frame.js';
@@ -30,18 +30,18 @@ describe.each([
 ] as const)('the %s model', (name, openModel, video, sentences, rule) => {
   let model: ModelFolder;
   let fast: TensorRtBackend;
-  let exact: OnnxRuntimeBackend;
+  let exact: CpuBackend;
   beforeAll(async () => {
     model = await openModel();
     fast = openBackend(gpu, model);
-    exact = new OnnxRuntimeBackend({ model });
+    exact = new CpuBackend({ runtime: 'onnxruntime', model });
   });
   afterAll(async () => {
     await fast.dispose();
     await exact.dispose();
   });
 
-  async function run(backend: TensorRtBackend | OnnxRuntimeBackend, options: RunOptions = {}) {
+  async function run(backend: TensorRtBackend | CpuBackend, options: RunOptions = {}) {
     const stream = Segmenter.around(model, backend).stream(video, sentences, { ...rule, ...options });
     const frames: SegmentedFrame[] = [];
     for await (const frame of stream) frames.push(frame);

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openRuntime } from '../../src/backends/cpu/runtime.js';
 import { registerStage } from '../../src/cli/stage.js';
 import { buildEngines } from '../../src/engines/build-engines.js';
 import { EngineStore } from '../../src/engines/engine-store.js';
-import { onnxRuntimeStages } from '../../src/stage/network-stages.js';
+import { cpuStages } from '../../src/stage/network-stages.js';
 import { StageInputs } from '../../src/stage/stage-inputs.js';
 import { type StageEngines, tensorRtStages } from '../../src/stage/tensorrt-stages.js';
 import { readSafetensors, writeSafetensors } from '../../src/tensors/safetensors.js';
@@ -69,7 +70,8 @@ const int64 = (shape: readonly number[], ...values: number[]): Tensor => {
 
 async function both(stage: keyof typeof tensorRtStages, tensors: Record<string, Tensor>) {
   const inputs = new StageInputs(stage, new Map(Object.entries(tensors)));
-  const expected = await onnxRuntimeStages[stage](golden.model, inputs, 1);
+  const exact = await openRuntime({ runtime: 'onnxruntime', threads: 1 });
+  const expected = await cpuStages[stage](golden.model, inputs, exact);
   const found = await tensorRtStages[stage](engines, inputs);
   return { found, expected };
 }

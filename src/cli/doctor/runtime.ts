@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
-import { InferenceProcess } from '../../backends/inference-process.js';
-import { findOnnxRuntime } from '../../backends/load-onnxruntime.js';
+import { InferenceProcess } from '../../backends/cpu/inference-process.js';
+import { findOnnxRuntime } from '../../backends/cpu/load-onnxruntime.js';
 import { openModelFolder, shippedModels } from '../../model/model-folder.js';
 import { loadCore } from '../../native/load-core.js';
 import { ffmpegAbilities, ffmpegEncoders } from '../../video/ffmpeg.js';
@@ -20,7 +20,7 @@ export async function core(): Promise<Finding> {
 export async function onnxRuntime(): Promise<Finding> {
   return found('ONNX Runtime', async () => {
     findOnnxRuntime();
-    const child = new InferenceProcess(1);
+    const child = new InferenceProcess({ runtime: 'onnxruntime', threads: 1 });
     try {
       let version = '';
       await child.run(

@@ -62,7 +62,7 @@ export interface SegmentMessage {
 }
 
 export type FromProcess =
-  /** Version of ONNX Runtime. */
+  /** Version of the runtime's library. */
   | { readonly kind: 'hello'; readonly version: string }
   | { readonly kind: 'text'; readonly texts: readonly { tokens: number; features: Float32Array }[] }
   | {
@@ -74,5 +74,6 @@ export type FromProcess =
     }
   /** Masks number `first`, `first` + 1, … of a sentence, one after another. */
   | { readonly kind: 'masks'; readonly sentence: number; readonly first: number; readonly bits: Uint8Array }
-  | { readonly kind: 'done'; readonly sessionsCreated: number }
+  /** `replace`: the library has leaked so much that the process had better make room for another. */
+  | { readonly kind: 'done'; readonly replace: boolean }
   | { readonly kind: 'failed'; readonly reason: 'load' | 'memory' | 'run'; readonly message: string };

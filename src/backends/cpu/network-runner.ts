@@ -1,16 +1,13 @@
-import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { maskByteLength } from '../masks/mask.js';
-import { loadCore } from '../native/load-core.js';
-import { tokenBatch } from '../text/token-batch.js';
-import { loadOnnxRuntime } from './load-onnxruntime.js';
-import { linkedObjectQuery } from './object-query.js';
-import type { EncodeTextMessage, FromProcess, SegmentMessage, ToProcess } from './onnxruntime-protocol.js';
+import { maskByteLength } from '../../masks/mask.js';
+import { loadCore } from '../../native/load-core.js';
+import { float32Tensor, type Tensor } from '../../tensors/tensor.js';
+import { tokenBatch } from '../../text/token-batch.js';
+import { linkedObjectQuery } from '../object-query.js';
+import { keptSessions, keptTextEncoderBytes, sentencesPerRun } from './limits.js';
+import type { EncodeTextMessage, FromProcess, SegmentMessage, ToProcess } from './protocol.js';
+import type { NamedTensors, Runtime } from './runtime.js';
 import { SessionCache } from './session-cache.js';
-import { keptSessions, keptTextEncoderBytes, sentencesPerRun } from './session-options.js';
 import { WindowBuffer } from './window-buffer.js';
-
-const { env, Tensor } = loadOnnxRuntime();
-type Tensor = OrtTensor;
 
 type Post = (reply: FromProcess) => Promise<void>;
 
@@ -26,19 +23,19 @@ export class NetworkRunner {
   /** The text encoder, if it is loaded and large. */
   #largeTextEncoder: string | undefined;
   /** Backbone outputs are written into the same memory window after window, as long as the sizes stay. */
-  #levels: { readonly graph: string; readonly tensors: Record<string, Tensor> } | undefined;
+  #levels: { readonly graph: string; readonly tensors: NamedTensors | undefined } | undefined;
 
   constructor(
-    threads: number,
+    private readonly runtime: Runtime,
     private readonly weightBytes: (graph: string) => Promise<number>,
   ) {
-    this.#sessions = new SessionCache(keptSessions, threads);
+    this.#sessions = new SessionCache(keptSessions, runtime);
   }
 
   async handle(message: ToProcess, post: Post): Promise<void> {
     switch (message.kind) {
       case 'hello':
-        return post({ kind: 'hello', version: env.versions.node ?? 'unknown' });
+        return post({ kind: 'hello', version: this.runtime.version });
       case 'encode-text':
         return this.#encodeText(message, post);
       case 'window': {
@@ -59,13 +56,10 @@ export class NetworkRunner {
     if ((await this.weightBytes(graph)) > keptTextEncoderBytes) this.#largeTextEncoder = graph;
     const batch = tokenBatch(sentences, padId);
     const shape = [batch.sentences, batch.length];
-    const { text_features } = await session.run(
-      {
-        input_ids: new Tensor('int64', batch.inputIds, shape),
-        attention_mask: new Tensor('int64', batch.attentionMask, shape),
-      },
-      ['text_features'],
-    );
+    const { text_features } = await session.run({
+      input_ids: { dtype: 'I64', shape, data: batch.inputIds },
+      attention_mask: { dtype: 'I64', shape, data: batch.attentionMask },
+    });
     const all = floats(text_features);
     const width = all.length / (batch.sentences * batch.length);
     const texts = sentences.map((ids, p) => {
@@ -84,7 +78,7 @@ export class NetworkRunner {
     const frames = await this.#current.frames();
     const shape = [1, window.count, 3, window.height, window.width];
     const features = keepFrames(
-      await this.#runBackbone(job.backboneGraph, new Tensor('float32', frames, shape)),
+      await this.#runBackbone(job.backboneGraph, float32Tensor(shape, frames)),
       job,
       window.count,
     );
@@ -93,36 +87,23 @@ export class NetworkRunner {
       const texts = job.texts.slice(first, first + sentencesPerRun);
       const outputs = await transformer.run({
         ...features,
-        frame_count: new Tensor('int32', [job.frames.length], [1]),
+        frame_count: { dtype: 'I32', shape: [1], data: Int32Array.of(job.frames.length) },
         ...textInputs(texts),
       });
       for (let i = 0; i < texts.length; i++) await sendMasks(job, window, first + i, sentenceOutputs(outputs, i), post);
     }
-    await post({ kind: 'done', sessionsCreated: this.#sessions.created });
+    await post({ kind: 'done', replace: this.#sessions.created >= this.runtime.sessionsPerProcess });
   }
 
-  async #runBackbone(graph: string, frames: Tensor): Promise<Record<string, Tensor>> {
+  async #runBackbone(graph: string, frames: Tensor): Promise<NamedTensors> {
     const session = await this.#sessions.open(graph);
-    if (this.#levels?.graph !== graph) this.#levels = { graph, tensors: outputTensors(session) };
-    await session.run({ frames }, this.#levels.tensors);
-    return this.#levels.tensors;
+    if (this.#levels?.graph !== graph) this.#levels = { graph, tensors: session.outputMemory() };
+    return session.run({ frames }, this.#levels.tensors);
   }
-}
-
-/** Memory for the outputs of a graph whose shapes are static. */
-function outputTensors(session: InferenceSession): Record<string, Tensor> {
-  const tensors: Record<string, Tensor> = {};
-  for (const output of session.outputMetadata) {
-    if (!output.isTensor) continue;
-    const shape = output.shape.map(Number);
-    const length = shape.reduce((product, n) => product * n, 1);
-    tensors[output.name] = new Tensor('float32', new Float32Array(length), shape);
-  }
-  return tensors;
 }
 
 /** Feature levels [1,T,C,h,w] of the frames at the positions asked for. */
-function keepFrames(features: Record<string, Tensor>, job: SegmentMessage, count: number): Record<string, Tensor> {
+function keepFrames(features: NamedTensors, job: SegmentMessage, count: number): NamedTensors {
   if (job.frames.length === count && job.frames.every((position, i) => position === i)) return features;
   return Object.fromEntries(
     levels.map((name) => {
@@ -132,14 +113,14 @@ function keepFrames(features: Record<string, Tensor>, job: SegmentMessage, count
       job.frames.forEach((position, i) => {
         kept.set(data.subarray(position * frame, (position + 1) * frame), i * frame);
       });
-      const [, , ...rest] = features[name]!.dims;
-      return [name, new Tensor('float32', kept, [1, job.frames.length, ...rest])];
+      const [, , ...rest] = features[name]!.shape;
+      return [name, float32Tensor([1, job.frames.length, ...rest], kept)];
     }),
   );
 }
 
 /** The transformer's text inputs: features [P,S,D] padded with zeros, attention mask [P,S], all looking at window 0. */
-function textInputs(texts: SegmentMessage['texts']): Record<string, Tensor> {
+function textInputs(texts: SegmentMessage['texts']): NamedTensors {
   const count = texts.length;
   const length = Math.max(...texts.map((text) => text.tokens));
   const width = texts[0]!.features.length / texts[0]!.tokens;
@@ -150,9 +131,9 @@ function textInputs(texts: SegmentMessage['texts']): Record<string, Tensor> {
     mask.fill(1n, p * length, p * length + text.tokens);
   });
   return {
-    text_features: new Tensor('float32', features, [count, length, width]),
-    attention_mask: new Tensor('int64', mask, [count, length]),
-    window_index: new Tensor('int32', new Int32Array(count), [count]),
+    text_features: float32Tensor([count, length, width], features),
+    attention_mask: { dtype: 'I64', shape: [count, length], data: mask },
+    window_index: { dtype: 'I32', shape: [count], data: new Int32Array(count) },
   };
 }
 
@@ -171,15 +152,14 @@ interface SentenceOutputs {
   readonly featureWidth: number;
 }
 
-function sentenceOutputs(outputs: InferenceSession.OnnxValueMapType, p: number): SentenceOutputs {
-  const named = outputs as Record<string, Tensor>;
-  const [, , kernelSize, featureHeight, featureWidth] = named.mask_features!.dims;
+function sentenceOutputs(outputs: NamedTensors, p: number): SentenceOutputs {
+  const [, , kernelSize, featureHeight, featureWidth] = outputs.mask_features!.shape;
   return {
-    scores: part(named.referred_score, p).slice(),
-    bestQuery: Number((named.query_index!.data as Int32Array)[p]),
-    kernels: part(named.mask_kernels, p),
-    allKernels: part(named.all_mask_kernels, p),
-    features: part(named.mask_features, p),
+    scores: part(outputs.referred_score, p).slice(),
+    bestQuery: Number((outputs.query_index!.data as Int32Array)[p]),
+    kernels: part(outputs.mask_kernels, p),
+    allKernels: part(outputs.all_mask_kernels, p),
+    features: part(outputs.mask_features, p),
     kernelSize: kernelSize!,
     featureHeight: featureHeight!,
     featureWidth: featureWidth!,
@@ -251,8 +231,8 @@ async function sendMasks(
   }
 }
 
-function floats(value: InferenceSession.OnnxValueMapType[string] | undefined): Float32Array {
-  const data = (value as Tensor | undefined)?.data;
+function floats(value: Tensor | undefined): Float32Array {
+  const data = value?.data;
   if (!(data instanceof Float32Array)) throw new Error('the graph gave no float32 output of the name expected');
   return data;
 }
@@ -260,6 +240,6 @@ function floats(value: InferenceSession.OnnxValueMapType[string] | undefined): F
 /** Element p of a float32 tensor's first dimension. */
 function part(value: Tensor | undefined, p: number): Float32Array {
   const data = floats(value);
-  const size = data.length / value!.dims[0]!;
+  const size = data.length / value!.shape[0]!;
   return data.subarray(p * size, (p + 1) * size);
 }

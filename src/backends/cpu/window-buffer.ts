@@ -1,5 +1,5 @@
-import { loadCore } from '../native/load-core.js';
-import type { WindowMessage } from './onnxruntime-protocol.js';
+import { loadCore } from '../../native/load-core.js';
+import type { WindowMessage } from './protocol.js';
 
 /**
  * The normalised frames of one stream's current window, float32 [T,3,h,w] in one piece. Frames that two windows share

@@ -1,8 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { RvosError } from '../errors.js';
-import { remedies } from '../installation.js';
-import type { FromProcess, ToProcess } from './onnxruntime-protocol.js';
+import { RvosError } from '../../errors.js';
+import { remedies } from '../../installation.js';
+import type { FromProcess, ToProcess } from './protocol.js';
+import type { CpuRuntimeName, RuntimeSettings } from './runtime.js';
 
 /** Standard error of the child that is kept for messages, in characters. */
 const keptErrorOutput = 2000;
@@ -10,7 +11,7 @@ const keptErrorOutput = 2000;
 /** The module that the child runs. From TypeScript sources (tests) it is the built one: plain Node runs the child. */
 const entry = fileURLToPath(
   new URL(
-    import.meta.url.endsWith('.ts') ? '../../dist/backends/onnxruntime-process.js' : './onnxruntime-process.js',
+    import.meta.url.endsWith('.ts') ? '../../../dist/backends/cpu/process-entry.js' : './process-entry.js',
     import.meta.url,
   ),
 );
@@ -18,7 +19,7 @@ const entry = fileURLToPath(
 /** Where a job's answers go; `true` ends the job. */
 export type ReplyHandler = (reply: FromProcess) => boolean;
 
-/** The child process of the `onnxruntime` backend, seen from the parent. One job at a time. */
+/** The child process in which a runtime computes on the CPU, seen from the parent. One job at a time. */
 export class InferenceProcess {
   readonly #child: ChildProcess;
   readonly #exited: Promise<void>;
@@ -27,8 +28,8 @@ export class InferenceProcess {
   #gone: RvosError | undefined;
   #job: { onReply: ReplyHandler; resolve: () => void; reject: (error: unknown) => void } | undefined;
 
-  constructor(threads: number) {
-    this.#child = fork(entry, [String(process.pid), String(threads)], {
+  constructor(private readonly settings: RuntimeSettings) {
+    this.#child = fork(entry, [String(process.pid), JSON.stringify(settings)], {
       serialization: 'advanced',
       execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -109,7 +110,7 @@ export class InferenceProcess {
   #receive(reply: FromProcess): void {
     try {
       if (reply.kind === 'failed') {
-        const error = failedJob(reply);
+        const error = failedJob(reply, runtimeTitles[this.settings.runtime]);
         this.#settle((job) => job.reject(error));
       } else if (this.#job?.onReply(reply)) {
         this.#settle((job) => job.resolve());
@@ -161,7 +162,10 @@ export class InferenceProcess {
   }
 }
 
-function failedJob(reply: FromProcess & { kind: 'failed' }): RvosError {
+/** What people call them. */
+export const runtimeTitles: Readonly<Record<CpuRuntimeName, string>> = { onnxruntime: 'ONNX Runtime' };
+
+function failedJob(reply: FromProcess & { kind: 'failed' }, runtime: string): RvosError {
   const message = reply.message.split('\n')[0]!.slice(0, 500);
   switch (reply.reason) {
     case 'memory':
@@ -173,13 +177,13 @@ function failedJob(reply: FromProcess & { kind: 'failed' }): RvosError {
     case 'load':
       return new RvosError(
         'BACKEND_UNAVAILABLE',
-        `ONNX Runtime or the native core could not be loaded (${message})`,
+        `${runtime} or the native core could not be loaded (${message})`,
         `${remedies.reinstall} \`rvos doctor\` shows what is missing.`,
       );
     case 'run':
       return new RvosError(
         'BACKEND_FAILED',
-        `ONNX Runtime failed (${message})`,
+        `${runtime} failed (${message})`,
         'Check the model folder with `rvos inspect`; if it is whole, please report this.',
       );
   }

@@ -1,12 +1,13 @@
 /**
- * Entry of the child process in which ONNX Runtime runs. Its calls block the event loop and cannot be interrupted: here
- * that harms nobody, and killing the process ends them at once. The process ends with its parent, whatever it is doing.
+ * Entry of the child process in which a runtime computes on the CPU. Where its calls block the event loop and cannot be
+ * interrupted, that harms nobody here, and killing the process ends them at once. The process ends with its parent, whatever it is doing.
  */
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isMainThread, Worker } from 'node:worker_threads';
 import type { NetworkRunner } from './network-runner.js';
-import type { FromProcess, ToProcess } from './onnxruntime-protocol.js';
+import type { FromProcess, ToProcess } from './protocol.js';
+import type { RuntimeSettings } from './runtime.js';
 
 /** While a native call runs, only another thread can see that the parent is gone. */
 const watchParent = `
@@ -26,21 +27,22 @@ function failure(error: unknown, loading: boolean): FromProcess {
   return { kind: 'failed', reason: memory ? 'memory' : loading ? 'load' : 'run', message };
 }
 
-async function load(threads: number): Promise<NetworkRunner> {
+async function load(settings: RuntimeSettings): Promise<NetworkRunner> {
   const { NetworkRunner } = await import('./network-runner.js');
-  const { loadCore } = await import('../native/load-core.js');
+  const { openRuntime } = await import('./runtime.js');
+  const { loadCore } = await import('../../native/load-core.js');
   loadCore();
   const weightBytes = async (graph: string) => (await stat(join(dirname(graph), 'weights.bin'))).size;
-  return new NetworkRunner(threads, weightBytes);
+  return new NetworkRunner(await openRuntime(settings), weightBytes);
 }
 
-function serve(parent: number, threads: number): void {
+function serve(parent: number, settings: RuntimeSettings): void {
   // Where there are no process groups an interrupt at the terminal reaches this process too; its parent decides.
   process.on('SIGINT', () => undefined);
   process.on('disconnect', () => process.exit(0));
   new Worker(watchParent, { eval: true, workerData: parent }).unref();
 
-  const loading = load(threads);
+  const loading = load(settings);
   loading.catch(() => undefined); // told to the first job
   let last: Promise<void> = Promise.resolve();
   let failed = false;
@@ -62,5 +64,5 @@ function serve(parent: number, threads: number): void {
   });
 }
 
-const [parent, threads] = process.argv.slice(2).map(Number);
-if (isMainThread && process.send && parent && threads) serve(parent, threads);
+const [parent, settings] = process.argv.slice(2);
+if (isMainThread && process.send && parent && settings) serve(Number(parent), JSON.parse(settings) as RuntimeSettings);

@@ -1,10 +1,10 @@
-import { abortError, RvosError, throwIfAborted } from '../errors.js';
-import { type Mask, maskByteLength } from '../masks/mask.js';
-import type { ModelFolder } from '../model/model-folder.js';
-import { loadCore } from '../native/load-core.js';
-import { inputSize, type Size } from '../preprocess/size-rule.js';
-import { OneAtATime } from '../scheduling/one-at-a-time.js';
-import type { RgbFrame } from '../video/frame.js';
+import { abortError, RvosError, throwIfAborted } from '../../errors.js';
+import { type Mask, maskByteLength } from '../../masks/mask.js';
+import type { ModelFolder } from '../../model/model-folder.js';
+import { loadCore } from '../../native/load-core.js';
+import { inputSize, type Size } from '../../preprocess/size-rule.js';
+import { OneAtATime } from '../../scheduling/one-at-a-time.js';
+import type { RgbFrame } from '../../video/frame.js';
 import type {
   Backend,
   Frames,
@@ -14,38 +14,40 @@ import type {
   TextFeatures,
   TokenizedSentence,
   WindowMasks,
-} from './backend.js';
-import { checkWindow } from './check-window.js';
-import { HeldWindows } from './held-windows.js';
+} from '../backend.js';
+import { checkWindow } from '../check-window.js';
+import { HeldWindows } from '../held-windows.js';
+import { TextCache } from '../text-cache.js';
 import { InferenceProcess } from './inference-process.js';
-import type { ToProcess } from './onnxruntime-protocol.js';
-import { defaultThreads, sessionsPerProcess } from './session-options.js';
-import { TextCache } from './text-cache.js';
+import type { ToProcess } from './protocol.js';
+import { type CpuRuntimeName, defaultThreads, type RuntimeSettings } from './runtime.js';
 
 /** Videos whose last window stays in the child, so that the next window sends only its new frames. */
 const keptStreams = 2;
 /** Frames that are resized at the same time: libuv's thread pool has four threads. */
 const resizedAtOnce = 4;
 
-export interface OnnxRuntimeOptions {
+export interface CpuBackendOptions {
   readonly model: ModelFolder;
+  readonly runtime: CpuRuntimeName;
   /** Default: all cores this process may use. */
   readonly threads?: number;
 }
 
 /**
- * ONNX Runtime on the CPU, in a child process: the event loop stays free, an abort takes effect at once by killing the
- * child (the next call starts another), and memory that ONNX Runtime leaks goes with it.
+ * A runtime on the CPU, in a child process: the event loop stays free, an abort takes effect at once by killing the
+ * child (the next call starts another), and memory that a runtime leaks goes with it.
  */
-export class OnnxRuntimeBackend implements Backend {
-  readonly name = 'onnxruntime';
+export class CpuBackend implements Backend {
+  readonly name: CpuRuntimeName;
   readonly windowsInFlight = 1;
   readonly #model: ModelFolder;
-  readonly #threads: number;
+  readonly #settings: RuntimeSettings;
   readonly #turns = new OneAtATime();
   readonly #texts = new TextCache();
   #process: InferenceProcess | undefined;
-  #sessionsCreated = 0;
+  /** The child has leaked enough: the next job gets another. */
+  #replace = false;
   /** Windows that the child holds. */
   readonly #held = new HeldWindows(keptStreams);
   /** Resized frames on their way to the child, written into the same memory again and again. */
@@ -53,9 +55,10 @@ export class OnnxRuntimeBackend implements Backend {
   #disposed = false;
 
   /** Starts the child at once, so that it loads while the caller opens the video. */
-  constructor(options: OnnxRuntimeOptions) {
-    this.#model = options.model;
-    this.#threads = options.threads ?? defaultThreads();
+  constructor({ model, runtime, threads = defaultThreads() }: CpuBackendOptions) {
+    this.name = runtime;
+    this.#model = model;
+    this.#settings = { runtime, threads };
     this.#startedProcess();
   }
 
@@ -148,7 +151,7 @@ export class OnnxRuntimeBackend implements Backend {
         (reply) => {
           if (reply.kind === 'sentence') result.addSentence(reply.sentence, reply);
           else if (reply.kind === 'masks') result.addMasks(reply.sentence, reply.first, reply.bits);
-          else if (reply.kind === 'done') this.#sessionsCreated = reply.sessionsCreated;
+          else if (reply.kind === 'done') this.#replace = reply.replace;
           return reply.kind === 'done';
         },
       ),
@@ -200,12 +203,10 @@ export class OnnxRuntimeBackend implements Backend {
 
   #startedProcess(): InferenceProcess {
     if (this.#disposed) throw disposed();
-    if (this.#process?.usable && this.#sessionsCreated >= sessionsPerProcess) {
-      void this.#process.kill();
-    }
+    if (this.#process?.usable && this.#replace) void this.#process.kill();
     if (!this.#process?.usable) {
-      this.#process = new InferenceProcess(this.#threads);
-      this.#sessionsCreated = 0;
+      this.#process = new InferenceProcess(this.#settings);
+      this.#replace = false;
       this.#held.clear();
       // A frame of the last job may still be being resized into the old memory.
       this.#scratch = [];

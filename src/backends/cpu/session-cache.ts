@@ -1,16 +1,14 @@
-import type { InferenceSession } from 'onnxruntime-node';
-import { loadOnnxRuntime } from './load-onnxruntime.js';
-import { sessionOptions } from './session-options.js';
+import type { Runtime, Session } from './runtime.js';
 
-/** ONNX Runtime sessions by graph file; the least recently used one makes room. Runs in the child process. */
+/** Sessions by graph file; the least recently used one makes room. Runs in the child process. */
 export class SessionCache {
   /** Oldest use first. */
-  readonly #sessions = new Map<string, InferenceSession>();
+  readonly #sessions = new Map<string, Session>();
   #created = 0;
 
   constructor(
     private readonly capacity: number,
-    private readonly threads: number,
+    private readonly runtime: Runtime,
   ) {}
 
   /** Sessions made so far, released ones included. */
@@ -18,14 +16,14 @@ export class SessionCache {
     return this.#created;
   }
 
-  async open(graph: string): Promise<InferenceSession> {
+  async open(graph: string): Promise<Session> {
     let session = this.#sessions.get(graph);
     if (session) {
       this.#sessions.delete(graph);
     } else {
       while (this.#sessions.size >= this.capacity) await this.release(this.#sessions.keys().next().value as string);
       this.#created++;
-      session = await loadOnnxRuntime().InferenceSession.create(graph, sessionOptions(this.threads));
+      session = await this.runtime.open(graph);
     }
     this.#sessions.set(graph, session);
     return session;

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { RvosError } from '../errors.js';
-import { hasPublished, installCommand, isClone, ownPackage, peer, remedies } from '../installation.js';
-import { platformName, platformPackage } from '../native/platform-packages.js';
-import { packageRoot } from '../package-root.js';
+import { RvosError } from '../../errors.js';
+import { hasPublished, installCommand, isClone, ownPackage, peer, remedies } from '../../installation.js';
+import { platformName, platformPackage } from '../../native/platform-packages.js';
+import { packageRoot } from '../../package-root.js';
 
 export type OnnxRuntime = typeof import('onnxruntime-node');
 
