@@ -16,6 +16,8 @@ export {
   chooseBackend,
   openBackend,
 } from './backends/open-backend.js';
+export { cacheRoot } from './cache/cache-folder.js';
+export { configure, type Settings } from './configure.js';
 export {
   type BuildEnginesOptions,
   type BuiltEngine,
@@ -46,7 +48,7 @@ export { type CocoRle, decodeRle, encodeRle } from './masks/rle.js';
 export { type Box, maskOverlap, maskStatistics } from './masks/statistics.js';
 export type { Architecture, Precision } from './model/architecture.js';
 export { type ImportOptions, type ImportResult, importModel } from './model/import.js';
-export { type ModelFolder, openModelFolder, shippedModels } from './model/model-folder.js';
+export { type ModelFolder, type OpenModelOptions, openModelFolder, shippedModels } from './model/model-folder.js';
 export { drainInto, type FrameSink, type SinkContext, type SinkOpener } from './results/frame-sink.js';
 export {
   contactSheetOutput,

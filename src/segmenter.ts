@@ -26,6 +26,8 @@ export interface SegmenterOptions {
   readonly onBuildProgress?: (progress: EngineBuildProgress) => void;
   /** CPU threads of the network; default all cores. */
   readonly threads?: number;
+  /** Folder of models and graphs; default what `configure` set, `$RVOS_HOME`, `$XDG_CACHE_HOME/rvos` or `~/.cache/rvos`. */
+  readonly cacheFolder?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -50,8 +52,8 @@ export class Segmenter implements AsyncDisposable {
 
   /** Throws `RvosError`: NOT_FOUND, BAD_MODEL_FOLDER, ADDON_MISSING, BACKEND_UNAVAILABLE, BAD_ARGUMENT, ABORTED. */
   static async open(options: SegmenterOptions = {}): Promise<Segmenter> {
-    const { model: name = 'compact', backend: choice = 'auto', signal, ...rest } = options;
-    const model = await openModelFolder(name, { signal });
+    const { model: name = 'compact', backend: choice = 'auto', cacheFolder, signal, ...rest } = options;
+    const model = await openModelFolder(name, { cacheFolder, signal });
     const { backend, reason } = await chooseBackend(choice, { model, ...rest });
     return new Segmenter(model, backend, reason);
   }

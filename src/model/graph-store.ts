@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
-import { copyFile, link, lstat, mkdir, readFile, realpath, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { copyFile, link, lstat, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { type CacheEntry, openCacheEntry } from '../cache/cache-entry.js';
 import { RvosError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic-output.js';
 import { sha256, sha256OfFile } from '../files/digest.js';
@@ -24,16 +24,19 @@ export interface StoredWeights {
 /**
  * ONNX graphs as files beside the `weights.bin` they refer to. A graph's name carries a hash of its contents, and a
  * file found under that name is compared before it is used: stale, damaged or foreign graphs are never run. ONNX Runtime
- * refuses weights outside a graph's folder and symbolic links, so where the model's folder cannot be written to, graphs
- * go to a cache folder that holds a hard link to the weights, or else a copy.
+ * refuses weights outside a graph's folder and symbolic links, so where the model's folder cannot be written to, or is an
+ * installed package's, graphs go to a folder of the cache that holds a hard link to the weights, or else a copy. It stays
+ * open until the process ends, since nobody says when a graph is needed no more.
  */
 export class GraphStore {
   readonly #paths = new Map<string, Promise<string>>();
-  #cacheFolder: Promise<string> | undefined;
+  #entry: Promise<CacheEntry> | undefined;
 
   constructor(
     private readonly weights: StoredWeights,
     private readonly build: BuildGraph,
+    /** Root of the cache; default that of the process. */
+    private readonly cacheFolder?: string,
   ) {}
 
   /**
@@ -54,18 +57,24 @@ export class GraphStore {
   async #write(stage: StageName, clip?: ClipSize): Promise<string> {
     const bytes = this.build(stage, clip);
     const name = graphFileName(stage, clip, bytes);
-    if (!(await lstat(join(this.weights.folder, weightsFile))).isSymbolicLink()) {
+    const { folder } = this.weights;
+    if (!(await lstat(join(folder, weightsFile))).isSymbolicLink()) {
+      if (await isThere(join(folder, name), bytes)) return join(folder, name);
       try {
-        return await place(this.weights.folder, name, bytes);
+        // What an installer put there is the installer's: it checks it, shares it, and removes it.
+        if (!folder.split(sep).includes('node_modules')) return await place(folder, name, bytes);
       } catch (error) {
         if (!(error instanceof RvosError) || error.code !== 'OUTPUT_NOT_WRITABLE') throw error;
       }
     }
-    this.#cacheFolder ??= prepareCacheFolder(this.weights);
+    this.#entry ??= openWithWeights(this.weights, this.cacheFolder);
     try {
-      return await place(await this.#cacheFolder, name, bytes);
+      const entry = await this.#entry;
+      const path = await place(entry.path, name, bytes);
+      await entry.written();
+      return path;
     } catch (error) {
-      this.#cacheFolder = undefined;
+      this.#entry = undefined;
       throw error;
     }
   }
@@ -88,25 +97,27 @@ export function isGraphFileName(name: string): boolean {
 /** Writes the file unless it is there with just these bytes. */
 async function place(folder: string, name: string, bytes: Uint8Array): Promise<string> {
   const path = join(folder, name);
-  const found = await readFile(path).catch(() => undefined);
   // Somebody else may write the same file at the same moment: then both rename the same bytes into place.
-  if (!found?.equals(bytes)) await writeFileAtomic(path, bytes, { force: true });
+  if (!(await isThere(path, bytes))) await writeFileAtomic(path, bytes, { force: true });
   return path;
 }
 
-/** `$XDG_CACHE_HOME/rvos/graphs/<SHA-256 of the weights>`, with verified weights in it. */
-async function prepareCacheFolder(weights: StoredWeights): Promise<string> {
-  const root = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-  const folder = join(root, 'rvos', 'graphs', weights.sha256);
-  const target = join(folder, weightsFile);
+async function isThere(path: string, bytes: Uint8Array): Promise<boolean> {
+  return (await readFile(path).catch(() => undefined))?.equals(bytes) ?? false;
+}
+
+/** `graphs/<SHA-256 of the weights>` of the cache, with verified weights in it. */
+async function openWithWeights(weights: StoredWeights, cacheFolder?: string): Promise<CacheEntry> {
+  const entry = await openCacheEntry('graphs', weights.sha256, cacheFolder);
+  const target = join(entry.path, weightsFile);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
     const source = await realpath(join(weights.folder, weightsFile));
     if (!(await isSameFile(source, target)) && !(await holds(target, weights))) await bring(source, target, weights);
+    return entry;
   } catch (error) {
-    throw cacheError(error, folder);
+    await entry.release();
+    throw toOutputError(error, target);
   }
-  return folder;
 }
 
 async function bring(source: string, target: string, weights: StoredWeights): Promise<void> {
@@ -140,15 +151,4 @@ async function holds(path: string, { bytes, sha256: expected }: StoredWeights): 
 async function isSameFile(a: string, b: string): Promise<boolean> {
   const [x, y] = await Promise.all([lstat(a), lstat(b).catch(() => undefined)]);
   return y?.isFile() === true && x.ino !== 0 && x.ino === y.ino && x.dev === y.dev;
-}
-
-function cacheError(error: unknown, folder: string): unknown {
-  const typed = toOutputError(error, folder);
-  if (!(typed instanceof RvosError) || typed.code !== 'OUTPUT_NOT_WRITABLE') return typed;
-  return new RvosError(
-    'OUTPUT_NOT_WRITABLE',
-    `neither the model folder nor the cache folder ${folder} can be written to`,
-    'Make the model folder writable, or set XDG_CACHE_HOME to a folder that is.',
-    { cause: error },
-  );
 }

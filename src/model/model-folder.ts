@@ -7,7 +7,7 @@ import { packageRoot } from '../package-root.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import type { WindowSchedule } from '../windows.js';
 import type { Architecture, Precision, StageName } from './architecture.js';
-import { GraphStore } from './graph-store.js';
+import { type BuildGraph, GraphStore } from './graph-store.js';
 import { descriptionFile, type ModelDescription, modelDescriptionSchema, weightsFile } from './model-description.js';
 import { stageGraph } from './stages/index.js';
 import type { ClipSize } from './stages/stage-options.js';
@@ -27,11 +27,12 @@ export class ModelFolder {
     readonly path: string,
     /** `model.json` as it stands. */
     readonly description: ModelDescription,
+    /** Root of the cache, for graphs that cannot lie in the folder; default that of the process. */
+    cacheFolder?: string,
   ) {
     const options = { architecture: this.architecture, target: 'onnxruntime', stored: this.precision } as const;
-    this.#graphs = new GraphStore({ folder: path, ...description.files[weightsFile]! }, (stage, clip) =>
-      stageGraph(stage, { ...options, clip }),
-    );
+    const build: BuildGraph = (stage, clip) => stageGraph(stage, { ...options, clip });
+    this.#graphs = new GraphStore({ folder: path, ...description.files[weightsFile]! }, build, cacheFolder);
   }
 
   get name(): string {
@@ -87,15 +88,18 @@ export class ModelFolder {
   }
 }
 
+export interface OpenModelOptions {
+  /** Root of the cache for this model; default what `configure` set, `$RVOS_HOME`, `$XDG_CACHE_HOME/rvos` or `~/.cache/rvos`. */
+  readonly cacheFolder?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Opens a model folder by its path, or a shipped one by its bare name (`compact`). Every file that `model.json` lists is
  * checked, size and SHA-256, once a process. Throws `RvosError`: NOT_FOUND; BAD_MODEL_FOLDER naming what is missing,
  * damaged or of an unknown form; ABORTED.
  */
-export async function openModelFolder(
-  pathOrName: string,
-  options: { readonly signal?: AbortSignal } = {},
-): Promise<ModelFolder> {
+export async function openModelFolder(pathOrName: string, options: OpenModelOptions = {}): Promise<ModelFolder> {
   const path = await locate(pathOrName);
   const description = await readDescription(path);
   for (const [name, expected] of Object.entries(description.files)) {
@@ -106,7 +110,7 @@ export async function openModelFolder(
   if (bytes !== totalBytes) {
     throw bad(`${join(path, weightsFile)} has ${bytes} bytes where the architecture needs ${totalBytes}`);
   }
-  return new ModelFolder(path, description);
+  return new ModelFolder(path, description, options.cacheFolder);
 }
 
 async function locate(pathOrName: string): Promise<string> {

@@ -1,13 +1,12 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { cacheRoom } from '../cache/cache-folder.js';
 import { isClone } from '../installation.js';
 import { packageRoot, packageVersion } from '../package-root.js';
 import { platformName } from './platform-packages.js';
 
 /** The kit of the cache folder: compilers, libraries and headers that `rvos setup` fetched. */
 export function kitFolder(): string {
-  const { RVOS_HOME, XDG_CACHE_HOME } = process.env;
-  return join(RVOS_HOME || join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'rvos'), 'kit');
+  return cacheRoom('kit');
 }
 
 /**

@@ -199,10 +199,10 @@ describe('GraphStore', () => {
 
   describe('where the folder takes no graphs', () => {
     let cache: string;
-    const cached = () => join(cache, 'rvos', 'graphs', sha256(weights));
+    const cached = () => join(cache, 'graphs', sha256(weights));
     beforeEach(async () => {
       cache = join(scratch, 'cache');
-      vi.stubEnv('XDG_CACHE_HOME', cache);
+      vi.stubEnv('RVOS_HOME', cache);
       // Links are refused by ONNX Runtime: a folder that holds one counts like a read-only one, also for root.
       await rename(join(folder, 'weights.bin'), join(scratch, 'elsewhere'));
       await symlink(join(scratch, 'elsewhere'), join(folder, 'weights.bin'));
@@ -242,13 +242,27 @@ describe('GraphStore', () => {
       await writeFile(cache, 'a file');
       await expect(store().path('backbone', clip)).rejects.toMatchObject({
         code: 'OUTPUT_NOT_WRITABLE',
-        hint: expect.stringContaining('XDG_CACHE_HOME'),
+        hint: expect.stringContaining('RVOS_HOME'),
       });
     });
   });
 
+  it('uses the cache folder that it is given for a model that an installer put there, and leaves that as it is', async () => {
+    const installed = join(scratch, 'node_modules', 'rvos', 'models', 'small');
+    await mkdir(installed, { recursive: true });
+    await writeFile(join(installed, 'weights.bin'), weights);
+    const other = join(scratch, 'other cache');
+    const store = new GraphStore({ ...stored(), folder: installed }, () => graph, other);
+    expect(await store.path('backbone', clip)).toContain(join(other, 'graphs'));
+    expect(await readdir(installed)).toEqual(['weights.bin']);
+    // One that came with it is used where it lies.
+    const shipped = join(installed, graphFileName('transformer', clip, graph));
+    await writeFile(shipped, graph);
+    expect(await store.path('transformer', clip)).toBe(shipped);
+  });
+
   it('uses the cache folder when the graph cannot be written beside the weights', async () => {
-    vi.stubEnv('XDG_CACHE_HOME', join(scratch, 'cache'));
+    vi.stubEnv('RVOS_HOME', join(scratch, 'cache'));
     // A folder of the graph's name stands for a read-only folder, which would not stop root.
     await mkdir(join(folder, graphFileName('backbone', clip, graph)));
     expect(await store().path('backbone', clip)).toContain(join(scratch, 'cache'));

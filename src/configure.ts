@@ -1,0 +1,25 @@
+import { parseByteSize } from './byte-size.js';
+import { cacheSettings } from './cache/cache-settings.js';
+import { RvosError } from './errors.js';
+
+/** Settings of a whole process; what is left out stays as it is. */
+export interface Settings {
+  /** Folder of models, graphs and whatever else rvos keeps; default `$RVOS_HOME`, else `$XDG_CACHE_HOME/rvos`, else `~/.cache/rvos`. */
+  readonly cacheFolder?: string;
+  /**
+   * Most bytes that the cache may hold beside `models/` and `kit/`, as a number or as `4GB` (10^9), `4GiB` (2^30); default
+   * `$RVOS_CACHE_BYTES`, else 4 GB. What was not used for the longest time goes first; what is open stays.
+   */
+  readonly cacheBytes?: number | string;
+}
+
+/** Sets what holds for the whole process. Throws `RvosError` BAD_ARGUMENT; nothing is set then. */
+export function configure(settings: Settings): void {
+  const { cacheFolder, cacheBytes } = settings;
+  if (cacheFolder !== undefined && (typeof cacheFolder !== 'string' || cacheFolder === '')) {
+    throw new RvosError('BAD_ARGUMENT', 'cacheFolder is no path of a folder', 'Give a path, or leave it out.');
+  }
+  const bytes = cacheBytes === undefined ? undefined : parseByteSize(cacheBytes, 'cacheBytes');
+  if (cacheFolder !== undefined) cacheSettings.folder = cacheFolder;
+  if (bytes !== undefined) cacheSettings.bytes = bytes;
+}
