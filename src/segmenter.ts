@@ -4,10 +4,12 @@ import type { EngineBuildProgress } from './engines/build-engines.js';
 import { emptyMask, type Mask } from './masks/mask.js';
 import { type ModelFolder, openModelFolder } from './model/model-folder.js';
 import { networkSize } from './preprocess/size-rule.js';
+import { decodedSource, type HeldSource, heldSource } from './results/held-source.js';
 import { SegmentResult } from './results/segment-result.js';
-import { type FrameSource, SegmentationStream } from './results/segmentation-stream.js';
+import { SegmentationStream } from './results/segmentation-stream.js';
 import type { SegmentedFrame, WindowScore } from './results/segmented-frame.js';
 import { type FrameOptions, frameSource, type SuppliedFrames } from './results/supplied-frames.js';
+import { frameMemory } from './scheduling/frame-memory.js';
 import { inFlight } from './scheduling/in-flight.js';
 import { checkRunOptions, checkSentences, type RunOptions, type VideoRunOptions } from './segment-options.js';
 import type { RgbFrame, VideoInfo } from './video/frame.js';
@@ -34,11 +36,6 @@ export interface SegmenterOptions {
 /** What of a model the way of the data needs; a backend has the rest. */
 export type SegmenterModel = Pick<ModelFolder, 'name' | 'preprocessing' | 'windows' | 'minScore' | 'tokenizer'>;
 
-/**
- * Frames of the windows under way take no more memory than this, one window apart; where even that is larger, as with 24
- * frames of 8K (2.4 GB), no other is prepared ahead.
- */
-const windowBytes = 512 * 2 ** 20;
 let streams = 0;
 
 /** Sentences in, masks out. Holds a network that is ready to run; any number of videos may pass through it. */
@@ -75,7 +72,9 @@ export class Segmenter implements AsyncDisposable {
   stream(video: string, sentences: readonly string[], options: VideoRunOptions = {}): SegmentationStream {
     const { start, end, decoder, imageFrameRate } = options;
     const open = (signal: AbortSignal) => openVideo(video, { start, end, decoder, imageFrameRate, signal });
-    return this.#start(sentences, options, open);
+    return this.#start(sentences, options, (signal) =>
+      decodedSource(open, { signal, long: options.longVideo ?? false }),
+    );
   }
 
   /** The same for frames that the caller supplies: RGB frames or OpenCV Mats (BGR), all of one size. */
@@ -84,7 +83,9 @@ export class Segmenter implements AsyncDisposable {
     sentences: readonly string[],
     options: RunOptions & FrameOptions = {},
   ): SegmentationStream {
-    return this.#start(sentences, options, () => frameSource(frames, options));
+    return this.#start(sentences, options, async () =>
+      heldSource(await frameSource(frames, options), frameMemory.join()),
+    );
   }
 
   /** Ends the backend. Runs under way fail. */
@@ -99,11 +100,12 @@ export class Segmenter implements AsyncDisposable {
   #start(
     sentences: readonly string[],
     options: VideoRunOptions,
-    open: (signal: AbortSignal) => Promise<FrameSource>,
+    open: (signal: AbortSignal) => Promise<HeldSource>,
   ): SegmentationStream {
     checkSentences(sentences);
     checkRunOptions(options);
     let texts: Promise<TextFeatures[]>;
+    let held: HeldSource;
     return new SegmentationStream({
       sentences,
       part: { start: options.start, end: options.end },
@@ -114,6 +116,7 @@ export class Segmenter implements AsyncDisposable {
         const tokenizer = await this.model.tokenizer();
         const prepared = sentences.map((sentence) => tokenizer.prepare(sentence));
         const source = await open(signal);
+        held = source;
         // A frame shape that the network cannot take is told before anything is computed.
         try {
           networkSize(source.info, { ...this.model.preprocessing, ...preprocessing(options) });
@@ -125,13 +128,13 @@ export class Segmenter implements AsyncDisposable {
         texts.catch(() => undefined); // told when the first window needs them
         return source;
       },
-      run: (source, signal, onWindow) => this.#run(source, () => texts, options, signal, onWindow),
+      run: (signal, onWindow) => this.#run(held, () => texts, options, signal, onWindow),
     });
   }
 
   /** The way of the data: frames → windows → backend → masks; a frame leaves when the next window starts after it. */
   async *#run(
-    source: FrameSource,
+    { hold, ...source }: HeldSource,
     textFeatures: () => Promise<TextFeatures[]>,
     options: RunOptions,
     signal: AbortSignal,
@@ -139,13 +142,16 @@ export class Segmenter implements AsyncDisposable {
   ): AsyncGenerator<SegmentedFrame, void, undefined> {
     const minScore = options.minScore ?? this.model.minScore;
     const stream = ++streams;
-    const windows = windowFrames(source.frames(), this.model.windows, options.tail);
+    const { windows: schedule } = this.model;
+    const stride = schedule.length - schedule.overlap;
+    const windows = windowFrames(source.frames(schedule, signal), schedule, options.tail);
     const texts = await textFeatures();
     /** Frames that a later window may still change, oldest first. */
     let pending: SegmentedFrame[] = [];
     let firstTime: number | undefined;
 
     const compute = async ({ start, frames }: Windowed<RgbFrame>) => {
+      hold.compute(1);
       const shared = pending.filter(({ index }) => index >= start);
       const link = options.linkWindows ? texts.map((_, sentence) => earlierMasks(shared, sentence)) : undefined;
       return this.backend.segment({ stream, start, frames }, texts, {
@@ -155,17 +161,22 @@ export class Segmenter implements AsyncDisposable {
         signal,
       });
     };
-    // Linking needs the masks of the window before.
-    const most = () => (options.linkWindows ? 1 : this.backend.windowsInFlight);
-    const limit = (window: Windowed<RgbFrame>) =>
-      Math.min(most(), Math.max(1, Math.floor(windowBytes / bytesOf(window))));
-    const ahead = (window: Windowed<RgbFrame>) => limit(window) * bytesOf(window) <= windowBytes;
+    // Linking needs the masks of the window before. How far frames are decoded ahead is for the frame memory to say.
+    const limit = () => (options.linkWindows ? 1 : this.backend.windowsInFlight);
+    /** Frames leave one by one; they count until the reader asks for the next one. */
+    const leave = async function* (frames: readonly SegmentedFrame[]) {
+      for (const frame of frames) {
+        hold.beginReading();
+        yield frame;
+        hold.endReading();
+        hold.giveBack(frame.frame.data.length);
+      }
+    };
 
-    for await (const { value: window, result, release } of inFlight(windows, compute, { limit, ahead, signal })) {
+    for await (const { value: window, result, release } of inFlight(windows, compute, { limit, signal })) {
       const { start, end, frames } = window;
-      for (const frame of pending) if (frame.index < start) yield frame;
-
       const { sentences } = await result;
+      const unchanged = pending.filter(({ index }) => index < start);
       firstTime ??= frames[0]!.time;
       const origin = firstTime;
       // Later windows overwrite earlier ones, as published.
@@ -177,9 +188,15 @@ export class Segmenter implements AsyncDisposable {
         window: window.index,
       }));
       release();
+      // Windows as published start at every stride: no later one reaches the frames before.
+      const final = options.tail === 'anchored' ? [] : pending.filter(({ index }) => index < start + stride);
+      pending = pending.slice(final.length);
       onWindow(sentences.map(({ objectQuery, score }) => ({ start, end, objectQuery, score })));
+      yield* leave(unchanged);
+      yield* leave(final);
+      hold.compute(-1);
     }
-    yield* pending;
+    yield* leave(pending);
   }
 }
 
@@ -189,10 +206,6 @@ function preprocessing({ shortSide, longSide, antialias }: RunOptions) {
     ...(longSide !== undefined && { longSide }),
     ...(antialias !== undefined && { antialias }),
   };
-}
-
-function bytesOf({ frames }: Windowed<RgbFrame>): number {
-  return frames.length * frames[0]!.data.length;
 }
 
 /** A sentence's masks in the frames two windows share; undefined if it had none there that could be followed. */

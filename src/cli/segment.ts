@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { type BackendChoice, backendChoices } from '../backends/open-backend.js';
+import { configure } from '../configure.js';
 import { RvosError } from '../errors.js';
 import { maxNetworkSide } from '../preprocess/size-rule.js';
 import { drainInto, type SinkOpener } from '../results/frame-sink.js';
@@ -32,6 +33,7 @@ interface SegmentCommandOptions {
   readonly masks?: string;
   readonly contactSheet?: string;
   readonly threads?: number;
+  readonly maxFrameMemory?: string;
   readonly force?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
@@ -84,6 +86,7 @@ export function registerSegment(program: Command): void {
     .option('--masks <out.json or folder>', 'write the masks: COCO run lengths, or one PNG for each frame and sentence')
     .option('--contact-sheet <out.png>', 'write a picture: frames in columns, sentences in rows')
     .option('--threads <n>', 'CPU threads (default: all cores)', integerOption(1, 1024))
+    .option('--max-frame-memory <size>', 'decoded frames held in memory, as 512MB or 1GiB (default: 512MB)')
     .option('--force', 'replace outputs that exist')
     .option('--quiet', 'no progress')
     .option('--json', 'print one JSON value with scores and outputs')
@@ -105,6 +108,7 @@ async function segment(video: string, sentences: readonly string[], options: Seg
   const began = performance.now();
   const signal = interruption();
   checkNoEmptySentence(sentences);
+  configure({ maxFrameMemory: options.maxFrameMemory });
   const outputs = wantedOutputs(options);
   checkOutputs(outputs);
   const { model, backend, build, threads, antialias, quiet } = options;

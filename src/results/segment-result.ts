@@ -7,6 +7,7 @@ import type { VideoInfo, VideoReader } from '../video/frame.js';
 import { openVideo } from '../video/open-video.js';
 import { timestamp } from '../video/timestamps.js';
 import { drainInto, type FrameSink, type SinkContext, type SinkOpener } from './frame-sink.js';
+import { decodedReader } from './held-source.js';
 import { MaskSpool } from './mask-spool.js';
 import { writeMasksJson } from './masks-json.js';
 import { MasksPngSink } from './masks-png.js';
@@ -167,7 +168,7 @@ export class SegmentResult implements AsyncDisposable {
       );
     }
     const { start, end, decoder, imageFrameRate, signal } = this.options;
-    return openVideo(this.input, { start, end, decoder, imageFrameRate, signal });
+    return decodedReader((signal) => openVideo(this.input, { start, end, decoder, imageFrameRate, signal }), signal);
   }
 
   async *#withMasks(reader: VideoReader): AsyncGenerator<SegmentedFrame, void, undefined> {

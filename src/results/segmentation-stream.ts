@@ -12,6 +12,9 @@ export interface FrameSource {
   close(): Promise<void>;
 }
 
+/** A source that is open; whoever opened it reads its frames. */
+export type OpenSource = Omit<FrameSource, 'frames'>;
+
 /** How far a run is. */
 export interface SegmentProgress {
   /** Frames that have passed the network. */
@@ -33,12 +36,8 @@ export interface StreamJob {
   readonly sentences: readonly string[];
   /** The part of the video that is wanted, in seconds. */
   readonly part: VideoPart;
-  begin(signal: AbortSignal): Promise<FrameSource>;
-  run(
-    source: FrameSource,
-    signal: AbortSignal,
-    onWindow: (windows: readonly WindowScore[]) => void,
-  ): AsyncIterable<SegmentedFrame>;
+  begin(signal: AbortSignal): Promise<OpenSource>;
+  run(signal: AbortSignal, onWindow: (windows: readonly WindowScore[]) => void): AsyncIterable<SegmentedFrame>;
   readonly expectedFrames: (video: VideoInfo) => number | null;
   readonly onProgress?: ((progress: SegmentProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -58,8 +57,8 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
   readonly #windows: WindowScore[][];
   readonly #times: number[] = [];
   readonly #detach: () => void;
-  #source: Promise<FrameSource> | undefined;
-  #opened: FrameSource | undefined;
+  #source: Promise<OpenSource> | undefined;
+  #opened: OpenSource | undefined;
   #closing: Promise<void> | undefined;
   #iterated = false;
 
@@ -98,7 +97,6 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
     if (this.#iterated) throw new Error('a segmentation stream can be iterated once');
     this.#iterated = true;
     const info = await this.start();
-    const source = this.#opened!;
     const totalFrames = this.#job.expectedFrames(info);
     let windows = 0;
     try {
@@ -109,7 +107,7 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
           this.#windows[sentence]!.push(score);
         });
       };
-      for await (const frame of this.#job.run(source, this.#controller.signal, onWindow)) {
+      for await (const frame of this.#job.run(this.#controller.signal, onWindow)) {
         this.#times.push(frame.time);
         yield frame;
       }

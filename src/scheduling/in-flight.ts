@@ -11,8 +11,6 @@ export interface InFlight<T, R> {
 export interface InFlightOptions<T> {
   /** How many values like this one may be in flight at once; at least 1. */
   readonly limit: (value: T) => number;
-  /** Whether one more may be made meanwhile, to be started as soon as there is room; default always. */
-  readonly ahead?: (value: T) => boolean;
   /** Ends the wait for a value at once. */
   readonly signal: AbortSignal;
 }
@@ -46,14 +44,10 @@ export async function* inFlight<T, R>(
     return { value, result, release };
   };
   const pump = async (): Promise<void> => {
-    let limit = Number.POSITIVE_INFINITY;
-    let ahead = true;
     for (;;) {
-      while (!ahead && running >= limit && !left) await change.next();
       const next = await orAbort(iterator.next(), options.signal);
       if (next.done) return;
-      limit = Math.max(1, options.limit(next.value));
-      ahead = options.ahead?.(next.value) ?? true;
+      const limit = Math.max(1, options.limit(next.value));
       while (running >= limit && !left) await change.next();
       if (left) return;
       running++;

@@ -1,3 +1,5 @@
+import { frameMemory } from '../scheduling/frame-memory.js';
+
 /**
  * Buffers of one size that go round: memory outside the JavaScript heap is freed only when the collector runs, so that
  * frames of a long video would pile up and every new one would fault in fresh pages. Frames that are never given back
@@ -12,6 +14,7 @@ export class FramePool {
 
   take(bytes: number): Uint8Array {
     let buffer = this.#free.pop();
+    if (buffer) frameMemory.dropIdle(buffer.length);
     // Every byte is overwritten before anybody sees it: no need to clear.
     if (buffer?.length !== bytes) buffer = new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
     this.#lent.add(buffer);
@@ -21,10 +24,10 @@ export class FramePool {
   /** Buffers that are not of this pool, or were given back already, are left alone. */
   giveBack(buffer: Uint8Array): void {
     if (!this.#lent.delete(buffer) || this.#free.length >= this.limit) return;
-    this.#free.push(buffer);
+    if (frameMemory.keepIdle(this, buffer.length)) this.#free.push(buffer);
   }
 
   clear(): void {
-    this.#free.length = 0;
+    for (const { length } of this.#free.splice(0)) frameMemory.dropIdle(length);
   }
 }

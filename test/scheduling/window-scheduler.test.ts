@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { OneAtATime } from '../../src/scheduling/one-at-a-time.js';
 import { type WindowCall, type WindowLane, WindowScheduler } from '../../src/scheduling/window-scheduler.js';
 
-const code = (name: string) => expect.objectContaining({ name: 'RvosError', code: name });
+const code = (name: string) => expect.objectContaining({ code: name });
 const microtasks = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Batches end when the test says so; a job's result is its own name. */

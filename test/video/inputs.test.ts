@@ -99,7 +99,15 @@ describe('a folder of images', () => {
 describe('pipes', () => {
   /** Runs the compiled reader in a child process and returns what it prints. */
   async function inChild(script: string, input: string): Promise<string> {
-    const compiled = compileSource(['errors', 'files/', 'installation', 'native/sharp', 'package-root', 'video/']);
+    const compiled = compileSource([
+      'errors',
+      'files/',
+      'installation',
+      'native/sharp',
+      'package-root',
+      'scheduling/',
+      'video/',
+    ]);
     try {
       const code = `
         import { openVideo } from ${JSON.stringify(join(compiled.folder, 'video/open-video.js'))};
@@ -148,7 +156,15 @@ describe('pipes', () => {
   });
 
   it('a terminal is refused', async () => {
-    const compiled = compileSource(['errors', 'files/', 'installation', 'native/sharp', 'package-root', 'video/']);
+    const compiled = compileSource([
+      'errors',
+      'files/',
+      'installation',
+      'native/sharp',
+      'package-root',
+      'scheduling/',
+      'video/',
+    ]);
     try {
       const script = join(compiled.folder, 'terminal.js');
       await writeFile(

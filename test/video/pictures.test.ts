@@ -96,7 +96,15 @@ describe('captions', () => {
   });
 
   it('are legible without any font on the machine', async () => {
-    const compiled = compileSource(['errors', 'files/', 'installation', 'native/sharp', 'package-root', 'video/']);
+    const compiled = compileSource([
+      'errors',
+      'files/',
+      'installation',
+      'native/sharp',
+      'package-root',
+      'scheduling/',
+      'video/',
+    ]);
     try {
       await writeFile(
         join(folder, 'fonts.conf'),
