@@ -25,6 +25,7 @@ export type RvosErrorCode =
   | 'BAD_ENGINE'
   | 'OUT_OF_MEMORY'
   | 'LIMIT_EXCEEDED'
+  | 'DEADLINE_EXCEEDED'
   | 'ABORTED';
 
 /**
@@ -51,8 +52,10 @@ export function describeError(error: unknown): string {
   return error instanceof Error ? error.message.replace(/\s+/g, ' ') : String(error);
 }
 
-/** The error for an aborted operation; thrown wherever an `AbortSignal` has fired. */
+/** The error for an aborted operation; thrown wherever an `AbortSignal` has fired. A deadline tells its own. */
 export function abortError(signal?: AbortSignal): RvosError {
+  const reason: unknown = signal?.reason;
+  if (reason instanceof RvosError && reason.code === 'DEADLINE_EXCEEDED') return reason;
   return new RvosError('ABORTED', 'interrupted', 'Partial output was removed.', { cause: signal?.reason });
 }
 

@@ -30,8 +30,8 @@ export interface VideoRunOptions extends RunOptions {
   readonly decoder?: 'ffmpeg' | 'opencv';
   /** Frames per second of a folder of images; default 25. */
   readonly imageFrameRate?: number;
-  /** The video is known to be long: while others wait for a decoder, one is kept free for those that are not. */
-  readonly longVideo?: boolean;
+  /** Says whether the video is a long one: where others wait for a decoder, one is kept free for those that are not. */
+  readonly isLong?: (signal: AbortSignal) => Promise<boolean>;
 }
 
 /** Throws BAD_SENTENCE if there is none; the tokenizer throws it for an empty one. */

@@ -72,9 +72,7 @@ export class Segmenter implements AsyncDisposable {
   stream(video: string, sentences: readonly string[], options: VideoRunOptions = {}): SegmentationStream {
     const { start, end, decoder, imageFrameRate } = options;
     const open = (signal: AbortSignal) => openVideo(video, { start, end, decoder, imageFrameRate, signal });
-    return this.#start(sentences, options, (signal) =>
-      decodedSource(open, { signal, long: options.longVideo ?? false }),
-    );
+    return this.#start(sentences, options, (signal) => decodedSource(open, { signal, isLong: options.isLong }));
   }
 
   /** The same for frames that the caller supplies: RGB frames or OpenCV Mats (BGR), all of one size. */

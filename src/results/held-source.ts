@@ -1,4 +1,5 @@
 import { type FrameHold, frameMemory } from '../scheduling/frame-memory.js';
+import type { VideoRunOptions } from '../segment-options.js';
 import type { RgbFrame, VideoReader } from '../video/frame.js';
 import type { WindowSchedule } from '../windows.js';
 import type { FrameSource } from './segmentation-stream.js';
@@ -13,8 +14,9 @@ export interface HeldSource extends Omit<FrameSource, 'frames'> {
 /** Waits for a decoder, then opens. The decoder is free again once all is decoded. */
 export async function decodedSource(
   open: (signal: AbortSignal) => Promise<FrameSource>,
-  { signal, long }: { readonly signal: AbortSignal; readonly long: boolean },
+  { signal, isLong }: { readonly signal: AbortSignal; readonly isLong?: VideoRunOptions['isLong'] },
 ): Promise<HeldSource> {
+  const long = (await isLong?.(signal)) ?? false;
   const hold = await frameMemory.enter({ long, signal });
   try {
     return heldSource(await open(signal), hold);

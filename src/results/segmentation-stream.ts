@@ -52,6 +52,9 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
   readonly part: VideoPart;
   /** The caller's signal. */
   readonly signal: AbortSignal | undefined;
+  /** Resolves once the stream is closed, or its caller's loop has ended. */
+  readonly closed: Promise<void>;
+  #tellClosed: () => void = () => undefined;
   readonly #job: StreamJob;
   readonly #controller = new AbortController();
   readonly #windows: WindowScore[][];
@@ -63,6 +66,9 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
   #iterated = false;
 
   constructor(job: StreamJob) {
+    this.closed = new Promise((resolve) => {
+      this.#tellClosed = resolve;
+    });
     this.#job = job;
     this.sentences = job.sentences;
     this.part = job.part;
@@ -155,5 +161,6 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
     if (!this.#controller.signal.aborted) this.#controller.abort(new Error('the stream was closed'));
     const source = await this.#source?.catch(() => undefined);
     await source?.close();
+    this.#tellClosed();
   }
 }
