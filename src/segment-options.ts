@@ -1,6 +1,7 @@
 import { RvosError } from './errors.js';
 import type { SegmentProgress } from './results/segmentation-stream.js';
 import { type Priority, priorities } from './scheduling/priority.js';
+import type { UrlOptions } from './video/download.js';
 import type { WindowTail } from './windows.js';
 
 /** Options of every run; what is left out is the model's (`model.json`). */
@@ -23,7 +24,7 @@ export interface RunOptions {
   readonly priority?: Priority;
 }
 
-export interface VideoRunOptions extends RunOptions {
+export interface VideoRunOptions extends RunOptions, UrlOptions {
   /** Seconds from the first frame: frames with start ≤ time < end are used. */
   readonly start?: number;
   readonly end?: number;

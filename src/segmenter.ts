@@ -12,6 +12,7 @@ import { type FrameOptions, frameSource, type SuppliedFrames } from './results/s
 import { frameMemory } from './scheduling/frame-memory.js';
 import { inFlight } from './scheduling/in-flight.js';
 import { checkRunOptions, checkSentences, type RunOptions, type VideoRunOptions } from './segment-options.js';
+import { KeptDownload } from './video/download.js';
 import type { RgbFrame, VideoInfo } from './video/frame.js';
 import { openVideo } from './video/open-video.js';
 import { type Windowed, windowFrames } from './windows.js';
@@ -65,14 +66,22 @@ export class Segmenter implements AsyncDisposable {
    * memory, until the result is disposed. Throws any `RvosError`.
    */
   async segment(video: string, sentences: readonly string[], options: VideoRunOptions = {}): Promise<SegmentResult> {
-    return SegmentResult.collect(this.stream(video, sentences, options), video, options);
+    const download = new KeptDownload();
+    try {
+      return await SegmentResult.collect(
+        this.#video(video, sentences, options, download),
+        { video, download },
+        options,
+      );
+    } catch (error) {
+      await download.remove();
+      throw error;
+    }
   }
 
   /** The frames of a video with their masks, each as soon as no later window can change them. */
   stream(video: string, sentences: readonly string[], options: VideoRunOptions = {}): SegmentationStream {
-    const { start, end, decoder, imageFrameRate } = options;
-    const open = (signal: AbortSignal) => openVideo(video, { start, end, decoder, imageFrameRate, signal });
-    return this.#start(sentences, options, (signal) => decodedSource(open, { signal, isLong: options.isLong }));
+    return this.#video(video, sentences, options);
   }
 
   /** The same for frames that the caller supplies: RGB frames or OpenCV Mats (BGR), all of one size. */
@@ -93,6 +102,18 @@ export class Segmenter implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
+  }
+
+  #video(
+    video: string,
+    sentences: readonly string[],
+    options: VideoRunOptions,
+    keptDownload?: KeptDownload,
+  ): SegmentationStream {
+    const { start, end, decoder, imageFrameRate, allowPrivateUrls, urlProxy } = options;
+    const urls = { allowPrivateUrls, urlProxy, keptDownload };
+    const open = (signal: AbortSignal) => openVideo(video, { start, end, decoder, imageFrameRate, ...urls, signal });
+    return this.#start(sentences, options, (signal) => decodedSource(open, { signal, isLong: options.isLong }));
   }
 
   #start(

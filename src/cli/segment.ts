@@ -28,6 +28,8 @@ interface SegmentCommandOptions {
   readonly tail: WindowTail;
   readonly linkWindows?: boolean;
   readonly decoder: 'ffmpeg' | 'opencv';
+  readonly allowPrivateUrls?: boolean;
+  readonly urlProxy?: boolean;
   readonly minScore?: number;
   readonly maskedVideo?: string;
   readonly masks?: string;
@@ -78,6 +80,11 @@ export function registerSegment(program: Command): void {
     .option('--link-windows', 'keep the same object from window to window')
     .addOption(new Option('--decoder <name>', 'what decodes the video').choices(['ffmpeg', 'opencv']).default('ffmpeg'))
     .option(
+      '--allow-private-urls',
+      'download also from this machine and private networks; proxy variables are followed',
+    )
+    .option('--url-proxy', 'follow the proxy variables of the environment for a URL')
+    .option(
       '--min-score <0…1>',
       "windows with a lower score give empty masks (default: the model's)",
       numberOption(0, 1),
@@ -126,8 +133,10 @@ async function segment(video: string, sentences: readonly string[], options: Seg
   };
   try {
     const { start, end, shortSide, longSide, tail, linkWindows, decoder, minScore } = options;
+    const { allowPrivateUrls, urlProxy } = options;
     const stream = segmenter.stream(video, sentences, {
       ...{ start, end, shortSide, longSide, tail, linkWindows, decoder, minScore, signal },
+      ...{ allowPrivateUrls, urlProxy },
       antialias: antialias === undefined ? undefined : antialias === 'on',
       onProgress: (state) => {
         tellBackend();

@@ -3,6 +3,7 @@ import { AtomicFile } from '../files/atomic-output.js';
 import type { Mask } from '../masks/mask.js';
 import type { Box } from '../masks/statistics.js';
 import type { VideoRunOptions } from '../segment-options.js';
+import type { KeptDownload } from '../video/download.js';
 import type { VideoInfo, VideoReader } from '../video/frame.js';
 import { openVideo } from '../video/open-video.js';
 import { timestamp } from '../video/timestamps.js';
@@ -14,6 +15,13 @@ import { MasksPngSink } from './masks-png.js';
 import { contactSheetOutput, cutOutsOutput, hasEnding, maskedVideoOutput, type OutputOptions } from './outputs.js';
 import type { SegmentationStream } from './segmentation-stream.js';
 import type { QuerySummary, SegmentedFrame, SegmentSummary } from './segmented-frame.js';
+
+/** What the frames of a result are decoded from again. */
+export interface ResultInput {
+  readonly video: string;
+  /** A URL's file, until the result is disposed. */
+  readonly download: KeptDownload;
+}
 
 /** Keeps the masks of a run until the result is made. */
 class SpoolSink implements FrameSink {
@@ -39,12 +47,16 @@ export class SegmentResult implements AsyncDisposable {
     private readonly summary: SegmentSummary,
     private readonly info: VideoInfo,
     private readonly spool: MaskSpool,
-    private readonly input: string,
+    private readonly input: ResultInput,
     private readonly options: VideoRunOptions,
   ) {}
 
   /** Runs a stream to its end. */
-  static async collect(stream: SegmentationStream, input: string, options: VideoRunOptions): Promise<SegmentResult> {
+  static async collect(
+    stream: SegmentationStream,
+    input: ResultInput,
+    options: VideoRunOptions,
+  ): Promise<SegmentResult> {
     let spool: MaskSpool | undefined;
     const open: SinkOpener = async ({ sentences, video }) => {
       spool = await MaskSpool.create(sentences.length, video);
@@ -131,8 +143,8 @@ export class SegmentResult implements AsyncDisposable {
   }
 
   /** Removes the temporary files. */
-  dispose(): Promise<void> {
-    return this.spool.close();
+  async dispose(): Promise<void> {
+    await Promise.all([this.spool.close(), this.input.download.remove()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -160,15 +172,17 @@ export class SegmentResult implements AsyncDisposable {
   }
 
   async #openAgain(): Promise<VideoReader> {
-    if (this.input === '-') {
+    const { video, download: keptDownload } = this.input;
+    if (video === '-') {
       throw new RvosError(
         'BAD_ARGUMENT',
         'standard input cannot be read a second time',
         'Save the video to a file, or use segmenter.stream().',
       );
     }
-    const { start, end, decoder, imageFrameRate, signal } = this.options;
-    return decodedReader((signal) => openVideo(this.input, { start, end, decoder, imageFrameRate, signal }), signal);
+    const { start, end, decoder, imageFrameRate, allowPrivateUrls, urlProxy, signal } = this.options;
+    const options = { start, end, decoder, imageFrameRate, allowPrivateUrls, urlProxy, keptDownload };
+    return decodedReader((signal) => openVideo(video, { ...options, signal }), signal);
   }
 
   async *#withMasks(reader: VideoReader): AsyncGenerator<SegmentedFrame, void, undefined> {

@@ -1,3 +1,5 @@
+import type { KeptDownload, VideoDownloadOptions } from './download.js';
+
 /** One decoded frame. */
 export interface RgbFrame {
   readonly width: number;
@@ -40,7 +42,7 @@ export interface VideoReader extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export interface OpenVideoOptions {
+export interface OpenVideoOptions extends VideoDownloadOptions {
   /** Seconds, relative to the first frame. */
   readonly start?: number;
   readonly end?: number;
@@ -49,6 +51,6 @@ export interface OpenVideoOptions {
   readonly signal?: AbortSignal;
   /** Frames per second of a folder of images; default 25. Other inputs bring their own times. */
   readonly imageFrameRate?: number;
-  /** Limits for a URL, which is downloaded to a temporary file first; see `download.ts` for the defaults. */
-  readonly download?: { readonly maxBytes?: number; readonly timeoutSeconds?: number };
+  /** Where a URL's download is kept for the next time it is opened; default: it is removed when the reader closes. */
+  readonly keptDownload?: KeptDownload;
 }

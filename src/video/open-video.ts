@@ -13,14 +13,19 @@ import { withCleanup } from './with-cleanup.js';
 /**
  * Opens a video: a file of any container, a folder of images (png, jpg, jpeg, webp, bmp in natural order), `-` for
  * standard input, or an http(s) URL, which is downloaded first. Throws BAD_ARGUMENT, NOT_FOUND, NOT_A_VIDEO, NO_FRAMES,
- * BAD_FRAME_SIZE, FFMPEG_MISSING, FFMPEG_FAILED, OPENCV_MISSING, DOWNLOAD_FAILED, LIMIT_EXCEEDED, ABORTED.
+ * BAD_FRAME_SIZE, FFMPEG_MISSING, FFMPEG_FAILED, OPENCV_MISSING, ADDRESS_REFUSED, DOWNLOAD_FAILED, LIMIT_EXCEEDED, ABORTED.
  */
 export async function openVideo(input: string, options: OpenVideoOptions = {}): Promise<VideoReader> {
   checkTrim(options);
   throwIfAborted(options.signal);
   if (input === '-') return openStandardInput(options);
   if (/^https?:\/\//i.test(input)) {
-    const download = await downloadVideo(input, { ...options.download, signal: options.signal });
+    const { keptDownload, signal } = options;
+    if (keptDownload) {
+      const { path, name } = await keptDownload.get(input, options, signal);
+      return openFile(path, name, options);
+    }
+    const download = await downloadVideo(input, options, signal);
     return withCleanup(openFile(download.path, download.name, options), () => download.remove());
   }
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(input)?.[1];

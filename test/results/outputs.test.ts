@@ -1,4 +1,6 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -10,6 +12,7 @@ import { MaskSpool } from '../../src/results/mask-spool.js';
 import { contactSheetOutput, cutOutsOutput, maskedVideoOutput, masksOutput } from '../../src/results/outputs.js';
 import { SegmentResult } from '../../src/results/segment-result.js';
 import { Segmenter } from '../../src/segmenter.js';
+import { KeptDownload } from '../../src/video/download.js';
 import { FakeBackend, fakeModel, syntheticFrames } from '../support/fake-backend.js';
 import { goldenPath } from '../support/safetensors.js';
 import { ffprobeJson } from '../support/videos.js';
@@ -170,9 +173,28 @@ describe('a result', () => {
     expect(await readFile(at('later.mp4'))).toEqual(await readFile(at('once.mp4')));
   });
 
+  it('of a URL is downloaded once for all outputs, and the file goes with the result', async () => {
+    let requests = 0;
+    const server = createServer(async (_, response) => {
+      requests++;
+      response.end(await readFile(clip));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    {
+      const options = { allowPrivateUrls: true, urlProxy: false };
+      await using result = await (await segmenter()).segment(`http://127.0.0.1:${port}/clip.mp4`, ['a ball'], options);
+      await result.saveMaskedVideo(join(folder, 'url.mp4'));
+      await result.saveContactSheet(join(folder, 'url.png'));
+    }
+    server.close();
+    expect(requests).toBe(1);
+    expect(await readdir(temporary)).toEqual([]);
+  });
+
   it('of standard input says that it cannot be read again', async () => {
     const stream = (await segmenter()).segmentFrames(syntheticFrames(3), ['a ball']);
-    await using result = await SegmentResult.collect(stream, '-', {});
+    await using result = await SegmentResult.collect(stream, { video: '-', download: new KeptDownload() }, {});
     await expect(result.saveMaskedVideo(join(folder, 'x.mp4'))).rejects.toThrow('second time');
   });
 });

@@ -100,6 +100,8 @@ describe('pipes', () => {
   /** Runs the compiled reader in a child process and returns what it prints. */
   async function inChild(script: string, input: string): Promise<string> {
     const compiled = compileSource([
+      'byte-size',
+      'download/',
       'errors',
       'files/',
       'installation',
@@ -157,6 +159,8 @@ describe('pipes', () => {
 
   it('a terminal is refused', async () => {
     const compiled = compileSource([
+      'byte-size',
+      'download/',
       'errors',
       'files/',
       'installation',
@@ -212,11 +216,13 @@ describe('addresses', () => {
     server.closeAllConnections();
     server.close();
   });
+  /** The server is on this machine, and no proxy is to be asked for it. */
+  const local = { allowPrivateUrls: true, urlProxy: false };
   const leftovers = async () => (await readdir(tmpdir())).filter((name) => name.startsWith('rvos-download-'));
 
   it('are downloaded, redirects followed, and the temporary file removed', async () => {
     const before = await leftovers();
-    const reader = await openVideo(`${base}/hop4`);
+    const reader = await openVideo(`${base}/hop4`, local);
     expect((await leftovers()).length).toBe(before.length + 1);
     let frames = 0;
     for await (const _ of reader.frames()) frames++;
@@ -229,10 +235,10 @@ describe('addresses', () => {
 
   it('keep secrets out of messages', async () => {
     const address = base.replace('//', '//me:secret@');
-    const { info } = await readAll(`${address}/clip.mkv?token=abc`);
+    const { info } = await readAll(`${address}/clip.mkv?token=abc`, local);
     expect(info.source).toBe(`${base}/clip.mkv`);
     expect(seen.at(-1)).toBe(`/clip.mkv?token=abc Basic ${Buffer.from('me:secret').toString('base64')}`);
-    await expect(openVideo(`${address}/none?token=abc`)).rejects.toSatisfy(
+    await expect(openVideo(`${address}/none?token=abc`, local)).rejects.toSatisfy(
       (error: Error) => !/secret|abc/.test(error.message) && /404/.test(error.message),
     );
   });
@@ -250,20 +256,31 @@ describe('addresses', () => {
       ['/endless', { timeoutSeconds: 0.3 }, 'LIMIT_EXCEEDED'],
       ['/silent', { timeoutSeconds: 0.3 }, 'LIMIT_EXCEEDED'],
     ] as const) {
-      await expect(downloadVideo(base + path, options), path).rejects.toMatchObject(rvosError(code));
+      await expect(downloadVideo(base + path, { ...local, download: options }), path).rejects.toMatchObject(
+        rvosError(code),
+      );
     }
-    await expect(openVideo(`${base}/page`)).rejects.toMatchObject(rvosError('NOT_A_VIDEO'));
-    await expect(openVideo('http://127.0.0.1:1/x')).rejects.toMatchObject(rvosError('DOWNLOAD_FAILED'));
+    await expect(openVideo(`${base}/page`, local)).rejects.toMatchObject(rvosError('NOT_A_VIDEO'));
+    await expect(openVideo('http://127.0.0.1:1/x', local)).rejects.toMatchObject(rvosError('DOWNLOAD_FAILED'));
     for (const address of ['ftp://example.org/a.mp4', 'file:///etc/passwd', 'rtsp://x/y', 'concat:a|b']) {
       await expect(openVideo(address)).rejects.toMatchObject({ code: expect.stringMatching(/BAD_ARGUMENT|NOT_FOUND/) });
     }
     expect(await leftovers()).toEqual(before);
   });
 
+  it('of this machine and of private networks are refused unless told', async () => {
+    seen.length = 0;
+    await expect(openVideo(`${base}/clip.mkv`)).rejects.toMatchObject(rvosError('ADDRESS_REFUSED'));
+    await expect(openVideo(`${base}/clip.mkv`)).rejects.toMatchObject({
+      hint: expect.stringContaining('--allow-private-urls'),
+    });
+    expect(seen).toEqual([]);
+  });
+
   it('stop at an abort', async () => {
     const before = await leftovers();
     const controller = new AbortController();
-    const opening = openVideo(`${base}/silent`, { signal: controller.signal });
+    const opening = openVideo(`${base}/silent`, { ...local, signal: controller.signal });
     setTimeout(() => controller.abort(), 100);
     await expect(opening).rejects.toMatchObject(rvosError('ABORTED'));
     expect(await leftovers()).toEqual(before);

@@ -9,6 +9,8 @@ let folder: Awaited<ReturnType<typeof videoFolder>>;
 let compiled: ReturnType<typeof compileSource>;
 beforeAll(async () => {
   compiled = compileSource([
+    'byte-size',
+    'download/',
     'errors',
     'files/',
     'installation',

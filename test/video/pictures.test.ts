@@ -97,6 +97,8 @@ describe('captions', () => {
 
   it('are legible without any font on the machine', async () => {
     const compiled = compileSource([
+      'byte-size',
+      'download/',
       'errors',
       'files/',
       'installation',
