@@ -49,6 +49,9 @@ export { type Box, maskOverlap, maskStatistics } from './masks/statistics.js';
 export type { Architecture, Precision } from './model/architecture.js';
 export { type ImportOptions, type ImportResult, importModel } from './model/import.js';
 export { type ModelFolder, type OpenModelOptions, openModelFolder, shippedModels } from './model/model-folder.js';
+export { type KnownModel, knownModels, type ModelSource } from './pull/known-models.js';
+export { type PullOptions, type PullProgress, type PullResult, pullModel } from './pull/pull-model.js';
+export { type PulledModel, pulledModels, removePulledModel } from './pull/pulled-models.js';
 export { drainInto, type FrameSink, type SinkContext, type SinkOpener } from './results/frame-sink.js';
 export {
   contactSheetOutput,

@@ -4,6 +4,7 @@ import type { EngineBuildProgress } from './engines/build-engines.js';
 import { emptyMask, type Mask } from './masks/mask.js';
 import { type ModelFolder, openModelFolder } from './model/model-folder.js';
 import { networkSize } from './preprocess/size-rule.js';
+import { type PullProgress, pulledFolder } from './pull/pull-model.js';
 import { decodedSource, type HeldSource, heldSource } from './results/held-source.js';
 import { SegmentResult } from './results/segment-result.js';
 import { SegmentationStream } from './results/segmentation-stream.js';
@@ -18,7 +19,7 @@ import { openVideo } from './video/open-video.js';
 import { type Windowed, windowFrames } from './windows.js';
 
 export interface SegmenterOptions {
-  /** A model folder, or the name of a model that comes with the package; default `compact`. */
+  /** A model folder, the name of one that comes with the package or was pulled, or with `pull` whatever `rvos pull` takes; default `compact`. */
   readonly model?: string;
   /** Default `auto`: TensorRT where addon, GPU and engines of the model are there, else ONNX Runtime. */
   readonly backend?: BackendChoice;
@@ -31,6 +32,9 @@ export interface SegmenterOptions {
   readonly threads?: number;
   /** Folder of models and graphs; default what `configure` set, `$RVOS_HOME`, `$XDG_CACHE_HOME/rvos` or `~/.cache/rvos`. */
   readonly cacheFolder?: string;
+  /** Download a model that is not on this machine yet; default: it is an error that names the command. */
+  readonly pull?: boolean;
+  readonly onPullProgress?: (progress: PullProgress) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -50,8 +54,17 @@ export class Segmenter implements AsyncDisposable {
 
   /** Throws `RvosError`: NOT_FOUND, BAD_MODEL_FOLDER, ADDON_MISSING, BACKEND_UNAVAILABLE, BAD_ARGUMENT, ABORTED. */
   static async open(options: SegmenterOptions = {}): Promise<Segmenter> {
-    const { model: name = 'compact', backend: choice = 'auto', cacheFolder, signal, ...rest } = options;
-    const model = await openModelFolder(name, { cacheFolder, signal });
+    const {
+      model: name = 'compact',
+      backend: choice = 'auto',
+      cacheFolder,
+      pull,
+      onPullProgress,
+      signal,
+      ...rest
+    } = options;
+    const folder = pull ? await pulledFolder({ model: name, cacheFolder, onPullProgress, signal }) : name;
+    const model = await openModelFolder(folder, { cacheFolder, signal });
     const { backend, reason } = await chooseBackend(choice, { model, ...rest });
     return new Segmenter(model, backend, reason);
   }

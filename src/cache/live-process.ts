@@ -25,11 +25,10 @@ export function processLabel({ host, pid, began }: ProcessName = ownProcess()): 
 }
 
 /** Whether the process that a label names may still run; `ageMilliseconds` is the time since it last gave a sign of life. */
-export function mayBeAlive(label: string, ageMilliseconds: number): boolean {
+export function mayBeAlive(label: string, ageMilliseconds: number, patience = foreignMilliseconds): boolean {
   const [, host, pid, began] = /^(.*)_(\d+)_(\d*)$/.exec(label) ?? [];
   if (host === undefined || pid === undefined) return false;
-  if (processLabel({ host: hostname(), pid: 0, began: '' }) !== `${host}_0_`)
-    return ageMilliseconds < foreignMilliseconds;
+  if (processLabel({ host: hostname(), pid: 0, began: '' }) !== `${host}_0_`) return ageMilliseconds < patience;
   return isAlive(Number(pid), began ?? '');
 }
 

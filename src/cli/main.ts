@@ -8,6 +8,8 @@ import { registerEval } from './eval.js';
 import { registerImport } from './import.js';
 import { registerInspect } from './inspect.js';
 import { exitCodes, interruptedExitCode, interruption } from './interruption.js';
+import { registerModels } from './models.js';
+import { registerPull } from './pull.js';
 import { registerSegment } from './segment.js';
 import { registerSetup } from './setup.js';
 import { registerStage } from './stage.js';
@@ -61,13 +63,15 @@ function buildProgram(): Command {
       `
 Examples:
   rvos segment clip.mp4 "the red car" --masked-video out.mp4
-  rvos import refer-youtube-vos_window-12.pth.tar --tokenizer roberta-base --out models/mttr
-  rvos segment clip.mp4 "the dog on the left" --model models/mttr --masks masks.json
+  rvos pull mttr
+  rvos segment clip.mp4 "the dog on the left" --model mttr --masks masks.json
 
 Exit codes: 0 done, 1 failed, 2 wrong usage; 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.`,
     )
     .exitOverride();
   registerSegment(program);
+  registerPull(program);
+  registerModels(program);
   registerImport(program);
   registerInspect(program);
   registerBuild(program);

@@ -48,7 +48,8 @@ export class HttpClient implements AsyncDisposable {
    * Follows redirects; any status comes back. Throws `RvosError` BAD_ARGUMENT (no http), ADDRESS_REFUSED, DOWNLOAD_FAILED
    * (no connection, too many redirects, a compressed body), ABORTED.
    */
-  async get(address: string | URL, options: RequestOptions = {}): Promise<HttpResponse> {
+  async get(address: string | URL, request: RequestOptions = {}): Promise<HttpResponse> {
+    let options = request;
     let url = parseAddress(address);
     const name = plainName(url);
     const hops: Answer[] = [];
@@ -62,7 +63,9 @@ export class HttpClient implements AsyncDisposable {
         if (hops.length > this.policy.redirects) {
           throw new RvosError('DOWNLOAD_FAILED', `${name}: more than ${this.policy.redirects} redirects`, retry);
         }
-        url = parseAddress(location, url);
+        const next = parseAddress(location, url);
+        if (next.origin !== url.origin) options = { ...options, headers: withoutSecrets(options.headers) };
+        url = next;
         continue;
       }
       const encoding = headers['content-encoding'];
@@ -157,6 +160,10 @@ function credentials(url: URL): Record<string, string> {
   if (url.username === '' && url.password === '') return {};
   const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
   return { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
+}
+
+function withoutSecrets(headers: RequestOptions['headers'] = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !/^(authorization|cookie)$/i.test(name)));
 }
 
 function withoutCredentials(url: URL): URL {

@@ -86,7 +86,10 @@ export async function importModel(options: ImportOptions): Promise<ImportResult>
   checkTokenizer(tokenizer, architecture);
 
   const settings = describeSettings(options, config, architecture, checkpoint);
-  await using folder = await AtomicFolder.create(options.out, { force: options.force ?? false, owned: isOwnFile });
+  await using folder = await AtomicFolder.create(options.out, {
+    force: options.force ?? false,
+    owned: (name) => isModelFile(name) || name === 'pulled.json',
+  });
   const write = new FolderWriter(folder.temporaryPath, options.out);
   const { precision } = settings;
   await write.weights((path) => writeWeights(path, checkpoint, architecture, { precision, ...options }));
@@ -105,7 +108,7 @@ export async function importModel(options: ImportOptions): Promise<ImportResult>
 }
 
 /** What `--force` may replace. */
-function isOwnFile(name: string): boolean {
+export function isModelFile(name: string): boolean {
   return [descriptionFile, weightsFile, tokenizerFile].includes(name) || isGraphFileName(name);
 }
 

@@ -4,6 +4,7 @@ import type { Preprocessing } from '../backends/backend.js';
 import { RvosError } from '../errors.js';
 import { sha256OfFile } from '../files/digest.js';
 import { packageRoot } from '../package-root.js';
+import { findPulledModel, notPulled } from '../pull/pulled-models.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import type { WindowSchedule } from '../windows.js';
 import type { Architecture, Precision, StageName } from './architecture.js';
@@ -95,12 +96,12 @@ export interface OpenModelOptions {
 }
 
 /**
- * Opens a model folder by its path, or a shipped one by its bare name (`compact`). Every file that `model.json` lists is
+ * Opens a model folder by its path, or by its bare name a shipped one (`compact`) or one that was pulled (`mttr`). Every file that `model.json` lists is
  * checked, size and SHA-256, once a process. Throws `RvosError`: NOT_FOUND; BAD_MODEL_FOLDER naming what is missing,
  * damaged or of an unknown form; ABORTED.
  */
 export async function openModelFolder(pathOrName: string, options: OpenModelOptions = {}): Promise<ModelFolder> {
-  const path = await locate(pathOrName);
+  const path = await locate(pathOrName, options.cacheFolder);
   const description = await readDescription(path);
   for (const [name, expected] of Object.entries(description.files)) {
     await checkFile(join(path, name), expected, options.signal);
@@ -113,20 +114,31 @@ export async function openModelFolder(pathOrName: string, options: OpenModelOpti
   return new ModelFolder(path, description, options.cacheFolder);
 }
 
-async function locate(pathOrName: string): Promise<string> {
+async function locate(pathOrName: string, cacheFolder?: string): Promise<string> {
   const folder = resolve(pathOrName);
   if (await isFile(join(folder, descriptionFile))) return realpath(folder);
   if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(pathOrName)) {
     const shipped = join(packageRoot, 'models', pathOrName);
     if (await isFile(join(shipped, descriptionFile))) return realpath(shipped);
   }
+  const pulled = await findPulledModel(pathOrName, cacheFolder);
+  if (pulled) return realpath(pulled);
   if ((await stat(folder).catch(() => undefined))?.isDirectory()) {
     throw bad(`${pathOrName} has no ${descriptionFile}: it is not a model folder`);
   }
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(pathOrName)) throw notPulled(pathOrName);
   const names = await shippedModels();
   const also =
     names.length > 0 ? `, or ${names.join(', ')}, which ${names.length > 1 ? 'come' : 'comes'} with rvos` : '';
   throw new RvosError('NOT_FOUND', `no model ${pathOrName}`, `Give a folder that rvos import made${also}.`);
+}
+
+/** Whether `openModelFolder` finds something under a path or name, sound or not. */
+export async function isModelHere(pathOrName: string, cacheFolder?: string): Promise<boolean> {
+  return locate(pathOrName, cacheFolder).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Names of the models that come with the package. */
