@@ -52,7 +52,16 @@ TensorRT engines than \`engines\` in the working folder.
 
 ${block(overview)}
 
-${commands.map((name) => `## rvos ${name}\n\n${block(help(name))}\n`).join('\n')}`;
+${commands.map((name) => section(name)).join('\n')}`;
+}
+
+/** A command, and the commands below it. */
+function section(...words) {
+  const text = help(...words);
+  const below = (text.split('\nCommands:\n')[1] ?? '').split('\n\n')[0].split('\n');
+  const names = below.map((line) => /^ {2}([a-z]+) /.exec(line)?.[1]).filter((name) => name && name !== 'help');
+  const own = `${'#'.repeat(words.length + 1)} rvos ${words.join(' ')}\n\n${block(text)}\n`;
+  return [own, ...names.map((name) => section(...words, name))].join('\n');
 }
 
 function block(text) {

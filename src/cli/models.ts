@@ -63,7 +63,7 @@ async function list(json: boolean): Promise<void> {
   if (pulled.length === 0) lines.push('No model was pulled yet.');
   if (others.length > 0) lines.push('Can be pulled:');
   for (const { name, figures, trainedOn } of others)
-    lines.push(`  rvos pull ${name}  (trained on ${trainedOn}; ${figures})`);
+    lines.push(`  rvos pull ${name}  (trained on: ${trainedOn}; figures: ${figures})`);
   print(`${lines.join('\n')}\n`);
 }
 

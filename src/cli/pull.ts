@@ -17,7 +17,7 @@ interface PullCommandOptions {
 export function registerPull(program: Command): void {
   const width = Math.max(...knownModels.map(({ name }) => name.length));
   const table = knownModels.map(
-    ({ name, description, figures }) => `  ${name.padEnd(width)}  ${description}; ${figures}`,
+    ({ name, description, figures }) => `  ${name.padEnd(width)}  ${description}; figures: ${figures}`,
   );
   program
     .command('pull')

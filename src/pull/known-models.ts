@@ -39,8 +39,8 @@ export const knownModels: readonly KnownModel[] = [
   {
     name: 'mttr',
     description: 'MTTR as published on ModelScope, windows of 24 frames',
-    figures: 'Refer-YouTube-VOS J&F 55.32 (of the original release)',
-    trainedOn: 'Refer-YouTube-VOS',
+    figures: 'none published for this copy',
+    trainedOn: 'not stated by the hub',
     licence: unstated,
     sources: [
       { kind: 'modelscope', id: 'damo/cv_swin-t_referring_video-object-segmentation' },
