@@ -110,11 +110,13 @@ export async function pullModel(options: PullOptions): Promise<PullResult> {
     const plan = await planPull(client, hubs, sources, signal);
     const files = [...plan.files];
     if (plan.source.kind === 'path' && !(await locateSource(plan.source.path)).tokenizer) files.push(tokenizer(hubs));
-    const { stored, total } = await checkSpace(folder, files);
-    bytes = stored;
+    bytes = await checkSpace(folder, files);
+    /** Of each file, as far as it is known by now. */
+    const sizes = files.map((file) => file.bytes);
+    const totalBytes = () => (sizes.includes(undefined) ? null : sizes.reduce<number>((sum, size) => sum + size!, 0));
     const records: PullRecord['files'] = [];
     let before = 0;
-    for (const file of files) {
+    for (const [i, file] of files.entries()) {
       const path = join(folder, 'files', file.path);
       await mkdir(dirname(path), { recursive: true });
       let size = 0;
@@ -124,18 +126,15 @@ export async function pullModel(options: PullOptions): Promise<PullResult> {
         onBytes(done, all) {
           size = done;
           bytes = before + done;
-          tell({
-            phase: 'downloading',
-            file: file.path,
-            totalBytes: total ?? (files.length === 1 ? (all ?? null) : null),
-          });
+          sizes[i] ??= all;
+          tell({ phase: 'downloading', file: file.path, totalBytes: totalBytes() });
         },
-        onVerify: () => tell({ phase: 'verifying', file: file.path, totalBytes: total ?? null }),
+        onVerify: () => tell({ phase: 'verifying', file: file.path, totalBytes: totalBytes() }),
         onRetry: (reason, seconds) =>
           tell({
             phase: 'downloading',
             file: file.path,
-            totalBytes: total ?? null,
+            totalBytes: totalBytes(),
             retry: `${reason}; trying again${seconds >= 1 ? ` in ${Math.round(seconds)} s` : ''}`,
           }),
       });
@@ -204,11 +203,8 @@ async function finish(
   await output.finish();
 }
 
-/** Throws DISK_FULL unless there is room for what is still to come and for the imported weights. */
-async function checkSpace(
-  folder: string,
-  files: readonly RemoteFile[],
-): Promise<{ stored: number; total: number | undefined }> {
+/** Throws DISK_FULL unless there is room for what is still to come and for the imported weights; resolves with the bytes there are. */
+async function checkSpace(folder: string, files: readonly RemoteFile[]): Promise<number> {
   let stored = 0;
   for (const { path } of files) {
     const state = await readTransferState(join(folder, 'files', `${path}.state`));
@@ -221,7 +217,7 @@ async function checkSpace(
     const message = `the model needs ${formatByteSize(needed)} in ${dirname(dirname(folder))}, where ${formatByteSize(bavail * bsize)} are free`;
     throw new RvosError('DISK_FULL', message, 'Free some space, or set RVOS_HOME to a folder on another disk.');
   }
-  return { stored, total: files.every(({ bytes }) => bytes !== undefined) ? known : undefined };
+  return stored;
 }
 
 /** Where a source publishes no hash, the first one seen is kept: a file that is another one later is told. */

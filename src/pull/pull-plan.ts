@@ -4,7 +4,7 @@ import type { RemoteFile } from '../download/remote-file.js';
 import { RvosError } from '../errors.js';
 import type { Endpoints } from './hubs/endpoints.js';
 import { driveFile } from './hubs/google-drive.js';
-import { NotThereError } from './hubs/hub-error.js';
+import { NotThereError, refusal } from './hubs/hub-error.js';
 import { type HuggingFaceRepository, huggingFaceFile, listHuggingFace } from './hubs/hugging-face.js';
 import { listModelscope } from './hubs/modelscope.js';
 import { type ModelSource, type PinnedFile, robertaTokenizer } from './known-models.js';
@@ -57,7 +57,7 @@ async function planSource(
     case 'hf':
     case 'hf-space': {
       if (source.pinned) {
-        const weights = pinnedFile(hubs, source, source.pinned);
+        const weights = await probed(client, pinnedFile(hubs, source, source.pinned), signal);
         return { source, files: [weights, tokenizer(hubs)], checkpoint: weights.path };
       }
       const files = await listHuggingFace(client, hubs.huggingFace, source, signal);
@@ -98,6 +98,16 @@ function pinnedFile(
   { path, bytes, sha256 }: PinnedFile,
 ): RemoteFile {
   return { path, bytes, sha256, address: () => huggingFaceFile(hubs.huggingFace, repository, path) };
+}
+
+/** Asks for the first byte: whether the file is there at all, before another source is passed over; and its size. */
+async function probed(client: HttpClient, file: RemoteFile, signal?: AbortSignal): Promise<RemoteFile> {
+  const response = await client.get(await file.address(), { signal, headers: { range: 'bytes=0-0' } });
+  response.body.on('error', () => undefined).destroy();
+  if (response.status >= 400) throw refusal(response.status, file.path);
+  const linked = response.hops.map(({ headers }) => headers['x-linked-size']).find((size) => size !== undefined);
+  const bytes = Number(linked ?? /\/(\d+)$/.exec(String(response.headers['content-range'] ?? ''))?.[1]);
+  return { ...file, bytes: file.bytes ?? (Number.isSafeInteger(bytes) ? bytes : undefined) };
 }
 
 /** What the published pipeline reads: configuration, weights, and the text encoder's configuration and tokenizer. */

@@ -193,7 +193,8 @@ describe('bad input gives one line: what, where, remedy', () => {
     ['an empty sentence', 2, /a sentence is empty/, () => withModel(clip, ' ')],
     ['10,000 characters', 1, /tokens/, () => withModel(clip, 'word '.repeat(2000))],
     ['513 tokens', 1, /513 tokens/, () => withModel(clip, ', '.repeat(256))],
-    ['no such model', 1, /no model nowhere/, () => ['segment', '--model', 'nowhere', clip, 'a']],
+    ['no such model', 2, /no model nowhere\. Known are/, () => ['segment', '--model', 'nowhere', clip, 'a']],
+    ['no such model folder', 1, /no model .*nowhere/, () => ['segment', '--model', at('nowhere'), clip, 'a']],
     ['a folder that is no model', 1, /model\.json/, () => ['segment', '--model', at('images'), clip, 'a']],
     [
       'a model with a wrong checksum',

@@ -219,6 +219,25 @@ describe('pullModel', () => {
     expect(real).toMatchObject({ query: { id, uuid: 'a&b' }, cookie: 'warning=1' });
   });
 
+  it('goes to Google Drive for the original release where the Space does not have it any more', async () => {
+    hub.fault = ({ path }) =>
+      path === '/download'
+        ? { status: 200, headers: { 'content-type': 'text/html' }, body: '<p class="uc-error-subcaption">Later</p>' }
+        : undefined;
+    const pulling = pullModel({ model: 'mttr-refer-youtube-vos', endpoint: hub.address });
+    await expect(pulling).rejects.toMatchObject({ message: expect.stringContaining('Google Drive refuses: Later') });
+    expect(hub.seen[0]!.path).toBe(
+      '/spaces/MTTR/MTTR-Referring-Video-Object-Segmentation/resolve/7cdba56c2a3669956d2872ee83acd30d259bae29/refer-youtube-vos_window-12.pth.tar',
+    );
+  });
+
+  it('never takes a checkpoint of another hash than the one that is known', async () => {
+    hub.files['refer-youtube-vos_window-12.pth.tar'] = files['pytorch_model.pt']!;
+    const pulling = pullModel({ model: 'mttr-refer-youtube-vos', endpoint: hub.address });
+    await expect(pulling).rejects.toMatchObject({ message: expect.stringContaining('instead of ee299bc1170a6f2c') });
+    expect(await pulledModels()).toEqual([]);
+  });
+
   it('remembers the first hash of what has none, and tells that it changed', async () => {
     const folder = join(home, 'url');
     hub.list = (entries) => entries.map(({ Path, Type }) => ({ Path, Type }));
