@@ -1,4 +1,5 @@
 /** What users of the package import. */
+export { ArgumentError } from './arguments.js';
 export type {
   Backend,
   Frames,
@@ -65,7 +66,7 @@ export type { SegmentationStream, SegmentProgress } from './results/segmentation
 export type { QuerySummary, SegmentedFrame, SegmentSummary, WindowScore } from './results/segmented-frame.js';
 export type { FrameOptions, MatLike, SuppliedFrame, SuppliedFrames } from './results/supplied-frames.js';
 export type { Priority } from './scheduling/priority.js';
-export type { RunOptions, VideoRunOptions } from './segment-options.js';
+export type { RunOptions, Sentences, VideoRunOptions } from './segment-options.js';
 export { Segmenter, type SegmenterModel, type SegmenterOptions } from './segmenter.js';
 export type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './video/frame.js';
 export { openVideo } from './video/open-video.js';

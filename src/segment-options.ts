@@ -1,5 +1,8 @@
+import { argument, checkArgument, checkOptions, type Expectation } from './arguments.js';
 import { RvosError } from './errors.js';
+import { maxNetworkSide } from './preprocess/size-rule.js';
 import type { SegmentProgress } from './results/segmentation-stream.js';
+import type { FrameOptions } from './results/supplied-frames.js';
 import { type Priority, priorities } from './scheduling/priority.js';
 import type { UrlOptions } from './video/download.js';
 import type { WindowTail } from './windows.js';
@@ -35,38 +38,65 @@ export interface VideoRunOptions extends RunOptions, UrlOptions {
   readonly isLong?: (signal: AbortSignal) => Promise<boolean>;
 }
 
-/** Throws BAD_SENTENCE if there is none; the tokenizer throws it for an empty one. */
-export function checkSentences(sentences: readonly string[]): void {
-  if (sentences.length === 0) {
-    throw new RvosError(
-      'BAD_SENTENCE',
-      'no sentence was given',
-      'Describe at least one object, as in "the red car on the left".',
-    );
-  }
+/** Sentences as callers give them: one, or several in an array. */
+export type Sentences = string | readonly string[];
+
+/**
+ * The sentences as a list. Throws BAD_ARGUMENT for what is no text, BAD_SENTENCE if there is none; the tokenizer throws it
+ * for an empty one.
+ */
+export function sentenceList(sentences: Sentences): readonly string[] {
+  const list = typeof sentences === 'string' ? [sentences] : sentences;
+  checkArgument('sentences', list, {
+    expected: 'a sentence or an array of sentences',
+    accepts: (value) => Array.isArray(value) && value.every((sentence) => typeof sentence === 'string'),
+  });
+  if (list.length > 0) return list;
+  throw new RvosError(
+    'BAD_SENTENCE',
+    'no sentence was given',
+    'Describe at least one object, as in "the red car on the left".',
+  );
 }
 
-/** Throws BAD_ARGUMENT for numbers out of range; sizes and times are checked where they are used. */
-export function checkRunOptions(options: VideoRunOptions): void {
-  const { minScore, tail, priority, start = 0, end = Number.POSITIVE_INFINITY } = options;
-  if (minScore !== undefined && !(minScore >= 0 && minScore <= 1)) {
-    throw new RvosError(
-      'BAD_ARGUMENT',
-      `minimum score ${minScore} is not between 0 and 1`,
-      'Scores are probabilities, 0…1.',
-    );
-  }
-  if (tail !== undefined && tail !== 'published' && tail !== 'anchored') {
-    throw new RvosError('BAD_ARGUMENT', `tail ${String(tail)} is unknown`, 'It is published or anchored.');
-  }
-  if (priority !== undefined && !priorities.includes(priority)) {
-    throw new RvosError('BAD_ARGUMENT', `priority ${String(priority)} is unknown`, `It is ${priorities.join(', ')}.`);
-  }
-  if (!(start < end)) {
-    throw new RvosError(
-      'BAD_ARGUMENT',
-      `start ${start} s is not before end ${end} s`,
-      'Choose an earlier start or a later end.',
-    );
-  }
+const runOptions: Record<keyof RunOptions, Expectation> = {
+  signal: argument.signal,
+  onProgress: argument.callback,
+  tail: argument.oneOf(['published', 'anchored']),
+  linkWindows: argument.flag,
+  minScore: argument.number(0, 1),
+  shortSide: argument.integer(1, maxNetworkSide),
+  longSide: argument.integer(1, maxNetworkSide),
+  antialias: argument.flag,
+  priority: argument.oneOf(priorities),
+};
+
+const videoRunOptions: Record<keyof VideoRunOptions, Expectation> = {
+  ...runOptions,
+  start: argument.number(0),
+  end: argument.number(0),
+  decoder: argument.oneOf(['ffmpeg', 'opencv']),
+  imageFrameRate: argument.number(0.001, 1000),
+  allowPrivateUrls: argument.flag,
+  urlProxy: argument.flag,
+  isLong: argument.callback,
+};
+
+const frameRunOptions: Record<keyof (RunOptions & FrameOptions), Expectation> = {
+  ...runOptions,
+  frameRate: argument.number(Number.MIN_VALUE, Number.MAX_VALUE),
+};
+
+/** Throws BAD_ARGUMENT for an option of a video's run that is unknown or out of range. */
+export function checkVideoRunOptions(options: VideoRunOptions): void {
+  checkOptions('a run', options, videoRunOptions);
+  const { start = 0, end = Number.POSITIVE_INFINITY } = options;
+  if (start < end) return;
+  const hint = 'Choose an earlier start or a later end.';
+  throw new RvosError('BAD_ARGUMENT', `start ${start} s is not before end ${end} s`, hint);
+}
+
+/** The same for a run of supplied frames. */
+export function checkFrameRunOptions(options: RunOptions & FrameOptions): void {
+  checkOptions('a run', options, frameRunOptions);
 }

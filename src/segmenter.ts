@@ -1,5 +1,6 @@
+import { argument, checkArgument, checkOptions, type Expectation } from './arguments.js';
 import type { Backend, TextFeatures } from './backends/backend.js';
-import { type BackendChoice, chooseBackend } from './backends/open-backend.js';
+import { type BackendChoice, backendChoices, chooseBackend } from './backends/open-backend.js';
 import type { EngineBuildProgress } from './engines/build-engines.js';
 import { emptyMask, type Mask } from './masks/mask.js';
 import { type ModelFolder, openModelFolder } from './model/model-folder.js';
@@ -12,7 +13,14 @@ import type { SegmentedFrame, WindowScore } from './results/segmented-frame.js';
 import { type FrameOptions, frameSource, type SuppliedFrames } from './results/supplied-frames.js';
 import { frameMemory } from './scheduling/frame-memory.js';
 import { inFlight } from './scheduling/in-flight.js';
-import { checkRunOptions, checkSentences, type RunOptions, type VideoRunOptions } from './segment-options.js';
+import {
+  checkFrameRunOptions,
+  checkVideoRunOptions,
+  type RunOptions,
+  type Sentences,
+  sentenceList,
+  type VideoRunOptions,
+} from './segment-options.js';
 import { KeptDownload } from './video/download.js';
 import type { RgbFrame, VideoInfo } from './video/frame.js';
 import { openVideo } from './video/open-video.js';
@@ -41,6 +49,19 @@ export interface SegmenterOptions {
 /** What of a model the way of the data needs; a backend has the rest. */
 export type SegmenterModel = Pick<ModelFolder, 'name' | 'preprocessing' | 'windows' | 'minScore' | 'tokenizer'>;
 
+const segmenterOptions: Record<keyof SegmenterOptions, Expectation> = {
+  model: argument.text,
+  backend: argument.oneOf(backendChoices),
+  engines: argument.text,
+  build: argument.flag,
+  onBuildProgress: argument.callback,
+  threads: argument.integer(1, 1024),
+  cacheFolder: argument.text,
+  pull: argument.flag,
+  onPullProgress: argument.callback,
+  signal: argument.signal,
+};
+
 let streams = 0;
 
 /** Sentences in, masks out. Holds a network that is ready to run; any number of videos may pass through it. */
@@ -54,6 +75,7 @@ export class Segmenter implements AsyncDisposable {
 
   /** Throws `RvosError`: NOT_FOUND, BAD_MODEL_FOLDER, ADDON_MISSING, BACKEND_UNAVAILABLE, BAD_ARGUMENT, ABORTED. */
   static async open(options: SegmenterOptions = {}): Promise<Segmenter> {
+    checkOptions('Segmenter.open', options, segmenterOptions);
     const {
       model: name = 'compact',
       backend: choice = 'auto',
@@ -78,7 +100,7 @@ export class Segmenter implements AsyncDisposable {
    * Segments a video (file, image folder, `-`, URL) and resolves when all is done; masks are kept on disk, not in
    * memory, until the result is disposed. Throws any `RvosError`.
    */
-  async segment(video: string, sentences: readonly string[], options: VideoRunOptions = {}): Promise<SegmentResult> {
+  async segment(video: string, sentences: Sentences, options: VideoRunOptions = {}): Promise<SegmentResult> {
     const download = new KeptDownload();
     try {
       return await SegmentResult.collect(
@@ -93,17 +115,18 @@ export class Segmenter implements AsyncDisposable {
   }
 
   /** The frames of a video with their masks, each as soon as no later window can change them. */
-  stream(video: string, sentences: readonly string[], options: VideoRunOptions = {}): SegmentationStream {
+  stream(video: string, sentences: Sentences, options: VideoRunOptions = {}): SegmentationStream {
     return this.#video(video, sentences, options);
   }
 
   /** The same for frames that the caller supplies: RGB frames or OpenCV Mats (BGR), all of one size. */
   segmentFrames(
     frames: SuppliedFrames,
-    sentences: readonly string[],
+    sentences: Sentences,
     options: RunOptions & FrameOptions = {},
   ): SegmentationStream {
-    return this.#start(sentences, options, async () =>
+    checkFrameRunOptions(options);
+    return this.#start(sentenceList(sentences), options, async () =>
       heldSource(await frameSource(frames, options), frameMemory.join()),
     );
   }
@@ -119,14 +142,21 @@ export class Segmenter implements AsyncDisposable {
 
   #video(
     video: string,
-    sentences: readonly string[],
+    sentences: Sentences,
     options: VideoRunOptions,
     keptDownload?: KeptDownload,
   ): SegmentationStream {
+    checkArgument('video', video, {
+      expected: 'a path, an address or -',
+      accepts: (value) => typeof value === 'string',
+    });
+    checkVideoRunOptions(options);
     const { start, end, decoder, imageFrameRate, allowPrivateUrls, urlProxy } = options;
     const urls = { allowPrivateUrls, urlProxy, keptDownload };
     const open = (signal: AbortSignal) => openVideo(video, { start, end, decoder, imageFrameRate, ...urls, signal });
-    return this.#start(sentences, options, (signal) => decodedSource(open, { signal, isLong: options.isLong }));
+    return this.#start(sentenceList(sentences), options, (signal) =>
+      decodedSource(open, { signal, isLong: options.isLong }),
+    );
   }
 
   #start(
@@ -134,8 +164,6 @@ export class Segmenter implements AsyncDisposable {
     options: VideoRunOptions,
     open: (signal: AbortSignal) => Promise<HeldSource>,
   ): SegmentationStream {
-    checkSentences(sentences);
-    checkRunOptions(options);
     let texts: Promise<TextFeatures[]>;
     let held: HeldSource;
     return new SegmentationStream({
