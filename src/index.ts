@@ -31,6 +31,7 @@ export { type BuilderRequest, type ChosenBuilder, type FlavorChoice, openBuilder
 export type { EngineTarget } from './engines/engine-folder.js';
 export type { EngineManifest } from './engines/engine-manifest.js';
 export type { EngineLimits } from './engines/engine-plan.js';
+export { errorCodes } from './error-codes.js';
 export { RvosError, type RvosErrorCode } from './errors.js';
 export type { DataSet, DataSetProblem, Expression, FrameSample, Sample, TrackSample } from './eval/data-set.js';
 export { openA2dSentences } from './eval/data-sets/a2d-sentences.js';
@@ -68,6 +69,7 @@ export type { FrameOptions, MatLike, SuppliedFrame, SuppliedFrames } from './res
 export type { Priority } from './scheduling/priority.js';
 export type { RunOptions, Sentences, VideoRunOptions } from './segment-options.js';
 export { Segmenter, type SegmenterModel, type SegmenterOptions } from './segmenter.js';
+export { type Versions, version, versions } from './versions.js';
 export type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './video/frame.js';
 export { openVideo } from './video/open-video.js';
 export { timestamp } from './video/timestamps.js';

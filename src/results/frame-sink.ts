@@ -33,7 +33,9 @@ export async function drainInto(stream: SegmentationStream, openers: readonly Si
     const { sentences, part, signal } = stream;
     for (const open of openers) sinks.push(await open({ video, sentences, part, signal }));
     for await (const frame of stream) {
-      await Promise.all(sinks.map((sink) => sink.write(frame)));
+      // All of them have ended before one that failed makes the others remove what they write.
+      const written = await Promise.allSettled(sinks.map((sink) => sink.write(frame)));
+      for (const write of written) if (write.status === 'rejected') throw write.reason;
       stream.release(frame);
     }
     const summary = stream.summary();

@@ -1,3 +1,4 @@
+import { argument, checkArgument } from '../arguments.js';
 import { RvosError } from '../errors.js';
 import { AtomicFile } from '../files/atomic-output.js';
 import type { Mask } from '../masks/mask.js';
@@ -94,6 +95,20 @@ export class SegmentResult implements AsyncDisposable {
   async *masks(query: number): AsyncGenerator<Mask, void, undefined> {
     this.#check(query);
     yield* this.spool.masks(query);
+  }
+
+  /** The mask of one sentence in one frame. Reads those before it: for all frames take `masks`. */
+  async mask(query: number, frame: number): Promise<Mask> {
+    this.#check(query);
+    checkArgument('frame', frame, argument.integer(0, this.times.length - 1));
+    let index = 0;
+    for await (const mask of this.spool.masks(query)) if (index++ === frame) return mask;
+    throw new RvosError('BAD_ARGUMENT', `there is no frame ${frame}`, `Frames are numbered 0 to ${index - 1}.`);
+  }
+
+  /** Scores, times and warnings, without masks, for `JSON.stringify`; `saveMasks` writes the masks. */
+  toJSON(): SegmentSummary {
+    return this.summary;
   }
 
   /** The bounding boxes of one sentence's masks, frame by frame. */

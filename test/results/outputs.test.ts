@@ -162,6 +162,13 @@ describe('a result', () => {
       const boxes = [];
       for await (const box of result.boxes(0)) boxes.push(box);
       expect(boxes).toHaveLength(40);
+      const masks = [];
+      for await (const mask of result.masks(1)) masks.push(mask);
+      for (const frame of [0, 20, 39]) expect(await result.mask(1, frame)).toEqual(masks[frame]);
+      await expect(result.mask(1, 40)).rejects.toMatchObject({ code: 'BAD_ARGUMENT', argument: 'frame' });
+      expect(JSON.parse(JSON.stringify(result))).toEqual({
+        ...{ video: result.video, queries: result.queries, times: result.times, warnings: [] },
+      });
     }
     expect(await readdir(temporary)).toEqual([]);
     expect(JSON.parse(await readFile(at('later.json'), 'utf8'))).toEqual(

@@ -1,0 +1,33 @@
+import type { RvosErrorCode } from './errors.js';
+
+/** All codes of `RvosError`, with what each means: to compare with, to translate, to list. */
+export const errorCodes: Readonly<Record<RvosErrorCode, string>> = Object.freeze({
+  BAD_ARGUMENT: 'an argument or option is not what it may be',
+  NOT_FOUND: 'a file, folder or model is not there',
+  NOT_A_VIDEO: 'the input holds no video that can be decoded',
+  NO_FRAMES: 'there is no frame, or none in the part that is asked for',
+  BAD_FRAME_SIZE: 'frames are too large, too small or of different sizes',
+  BAD_SENTENCE: 'a sentence is missing, empty or too long',
+  BAD_CHECKPOINT: 'a checkpoint is damaged, foreign or no MTTR',
+  BAD_MODEL_FOLDER: 'a model folder is incomplete, damaged or of an unknown form',
+  BAD_TENSOR_FILE: 'a safetensors file is damaged or holds other tensors than needed',
+  BAD_DATA_SET: 'a data set has another form than expected',
+  OUTPUT_EXISTS: 'an output is there already',
+  OUTPUT_NOT_WRITABLE: 'an output cannot be written',
+  DISK_FULL: 'no space is left',
+  FFMPEG_MISSING: 'ffmpeg is not installed',
+  FFMPEG_FAILED: 'ffmpeg failed',
+  OPENCV_MISSING: 'OpenCV is not installed',
+  DOWNLOAD_FAILED: 'a download failed',
+  ADDRESS_REFUSED: 'an address is not allowed',
+  ADDON_MISSING: 'a native addon is not installed',
+  BACKEND_UNAVAILABLE: 'this machine cannot run the backend',
+  BACKEND_FAILED: 'the network failed while it ran',
+  ENGINE_MISSING: 'a TensorRT engine is not built',
+  ENGINE_BUILD_FAILED: 'a TensorRT engine cannot be built',
+  BAD_ENGINE: 'a TensorRT engine is damaged or foreign',
+  OUT_OF_MEMORY: 'there is not enough memory',
+  LIMIT_EXCEEDED: 'something is larger or slower than its limit',
+  DEADLINE_EXCEEDED: 'a run did not end in the time it was given',
+  ABORTED: 'the caller ended it',
+});
