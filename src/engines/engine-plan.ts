@@ -127,13 +127,18 @@ export function planProfiles(model: PlannedModel, engine: PlannedEngine, limits:
   return Array.from({ length: limits.windows }, (_, i) => backboneProfile(size, engine.frames[0]!, i + 1));
 }
 
-/** The ONNX graph an engine is made from: in the form for TensorRT, its weights external in `weights.bin`. */
+/**
+ * The ONNX graph an engine is made from: in the form for TensorRT, its weights external in `weights.bin`. `compute`: what
+ * products take, `sums`: what they are summed in.
+ */
 export function engineGraph(
   model: Pick<ModelFolder, 'architecture' | 'precision'>,
   { stage, size, frames }: PlannedEngine,
   compute: Precision = 'fp16',
+  sums: Precision = 'fp32',
 ): Uint8Array {
-  const options = { architecture: model.architecture, stored: model.precision, target: 'tensorrt', compute } as const;
+  const { architecture, precision: stored } = model;
+  const options = { architecture, stored, target: 'tensorrt', compute, sums } as const;
   const clip = size && { ...size, frames: Math.max(...frames) };
   return stageGraph(stage, clip ? { ...options, clip } : options);
 }

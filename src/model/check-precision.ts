@@ -65,7 +65,8 @@ export async function checkPrecision(
     throwIfAborted(signal);
     const target = precision === 'fp16' ? 'tensorrt' : 'onnxruntime';
     const path = join(scratch, precision, `${stage}.onnx`);
-    await writeFile(path, stageGraph(stage, { architecture, target, stored: precision, compute: precision, clip }));
+    const options = { architecture, target, stored: precision, compute: precision, sums: 'fp32', clip } as const;
+    await writeFile(path, stageGraph(stage, options));
     const session = await InferenceSession.create(path, sessionOptions(defaultThreads()));
     try {
       const names = new Set(session.inputNames);

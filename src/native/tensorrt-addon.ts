@@ -107,6 +107,8 @@ export interface EngineBuild {
   readonly targets?: readonly number[];
   /** Read if it exists, written when the build succeeds (temporary name + rename). */
   readonly timingCache?: string;
+  /** File for all that TensorRT says while it builds, every kernel it makes among it; overwritten. */
+  readonly log?: string;
   /** Called on the event loop, at most every 50 ms; `phase` as TensorRT names it. */
   readonly onProgress?: (progress: BuildProgress) => void;
 }

@@ -65,7 +65,7 @@ async function build(
   const graph = join(folder, `${name}.onnx`);
   await writeFile(
     graph,
-    stageGraph(stage, { architecture, stored: 'fp16', target: 'tensorrt', compute: 'fp16', clip }),
+    stageGraph(stage, { architecture, stored: 'fp16', target: 'tensorrt', compute: 'fp16', sums: 'fp32', clip }),
   );
   const fixed = (shape: readonly number[]): ShapeRange => ({ min: shape, opt: shape, max: shape });
   const profile = Object.fromEntries(Object.entries(shapes).map(([input, shape]) => [input, fixed(shape)]));

@@ -21,7 +21,14 @@ export async function writeEngineGraph(model: ModelFolder, stage: StageName): Pr
   const path = join(model.path, `engine-${stage}.onnx`);
   const { architecture, precision } = model;
   const clip = { frames: 8, ...engineSize };
-  const bytes = stageGraph(stage, { architecture, stored: precision, target: 'tensorrt', compute: 'fp16', clip });
+  const bytes = stageGraph(stage, {
+    architecture,
+    stored: precision,
+    target: 'tensorrt',
+    compute: 'fp16',
+    sums: 'fp32',
+    clip,
+  });
   await writeFile(path, bytes);
   return path;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Precision, StageName } from '../../src/model/architecture.js';
 import type { ModelFolder } from '../../src/model/model-folder.js';
+import type { Sums } from '../../src/model/onnx/graph-builder.js';
 import { stageGraph } from '../../src/model/stages/index.js';
 import type { ClipSize, FrameSize, Target } from '../../src/model/stages/stage-options.js';
 import { fromHalf, toHalf } from '../../src/tensors/float16.js';
@@ -10,6 +11,7 @@ import { fromHalf, toHalf } from '../../src/tensors/float16.js';
 export interface GraphVariant {
   readonly target: Target;
   readonly compute?: Precision;
+  readonly sums?: Sums;
   readonly clip?: ClipSize | FrameSize;
 }
 
@@ -72,7 +74,7 @@ export function dataOf(results: Record<string, Tensor>, name: string): Float32Ar
 /** The whole network over one clip and its sentences, features of all stages kept. */
 export async function runNetwork(
   model: ModelFolder,
-  variant: Required<GraphVariant> & { readonly clip: ClipSize },
+  variant: GraphVariant & { readonly compute: Precision; readonly clip: ClipSize },
   frames: Float32Array,
   sentences: { readonly ids: BigInt64Array; readonly mask: BigInt64Array; readonly count: number },
 ): Promise<Record<string, Tensor>> {

@@ -26,6 +26,7 @@ EngineBuild readBuild(const Napi::Value& value) {
   build.profiles = readProfiles(object.Get("profiles"), "buildEngine: profiles");
   build.targets = readIntegers(object.Get("targets"), "buildEngine: targets");
   build.timingCache = readOptionalString(object.Get("timingCache"), "buildEngine: timingCache");
+  build.log = readOptionalString(object.Get("log"), "buildEngine: log");
   return build;
 }
 

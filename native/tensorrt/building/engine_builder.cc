@@ -111,6 +111,7 @@ EngineBuildReport buildEngine(const EngineBuild& build, const std::function<void
 
   // Declared before what uses them: they are destroyed after it.
   const std::shared_ptr<Logger> logger = Logger::create();
+  if (!build.log.empty()) logger->record(build.log);
   BuildMonitor monitor(report, cancelled, kReportInterval);
   const std::unique_ptr<nvinfer1::IBuilder> builder = library.createBuilder(*logger);
   const std::unique_ptr<nvinfer1::INetworkDefinition> network(builder->createNetworkV2(compat::stronglyTyped()));

@@ -22,6 +22,8 @@ struct EngineBuild {
   std::vector<int> targets;
   /// Empty: none.
   std::string timingCache;
+  /// File for all that TensorRT says. Empty: none.
+  std::string log;
 };
 
 /// `EngineBuildReport` of the contract.

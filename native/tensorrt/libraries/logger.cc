@@ -39,9 +39,16 @@ std::shared_ptr<Logger> Logger::create() {
   return pool.back();
 }
 
+void Logger::record(const std::string& path) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  record_.open(path, std::ios::trunc);
+  if (!record_.is_open()) throw Failure(code::kNotWritable, "cannot write " + path);
+}
+
 void Logger::log(Severity severity, const char* message) noexcept {
   try {
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (record_.is_open()) record_ << "EEWIV"[std::min(static_cast<int>(severity), 4)] << ' ' << message << '\n';
     if (severity == Severity::kINTERNAL_ERROR || severity == Severity::kERROR) {
       keep(errors_, oneLine(message));
     } else if (severity == Severity::kWARNING) {
@@ -89,6 +96,7 @@ void Logger::clear() {
   errors_.clear();
   warnings_.clear();
   scratchBytes_.reset();
+  record_ = std::ofstream();
 }
 
 }  // namespace rvos::tensorrt

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -17,6 +18,9 @@ class Logger final : public nvinfer1::ILogger {
   /// An empty logger. Its memory is never given back, only used again once nobody holds it: TensorRT keeps a reference to
   /// the first logger it is given for as long as any of its objects lives, whoever made that object.
   static std::shared_ptr<Logger> create();
+
+  /// From now on every message, the most detailed too, is a line of this file. Throws NOT_WRITABLE.
+  void record(const std::string& path);
 
   void log(Severity severity, const char* message) noexcept override;
 
@@ -37,6 +41,7 @@ class Logger final : public nvinfer1::ILogger {
   std::vector<std::string> errors_;
   std::vector<std::string> warnings_;
   std::optional<std::int64_t> scratchBytes_;
+  std::ofstream record_;
 };
 
 /// Whether TensorRT's words mean that memory ran out, on the host or the device.

@@ -44,6 +44,13 @@ const dataTypes: Record<ElementType, DataType> = {
   bool: DataType.BOOL,
 };
 
+/**
+ * What products of FP16 values are summed in; default FP16, which leaves it to the runtime. FP32 is written as casts around
+ * a product in FP32. `roundEvery`: as matrix units that sum in FP16 do, rounded after so many products; for measuring what
+ * that costs, on any runtime.
+ */
+export type Sums = Precision | { readonly roundEvery: number };
+
 export interface GraphOptions {
   readonly name: string;
   readonly opset: number;
@@ -51,6 +58,7 @@ export interface GraphOptions {
   readonly stored: Precision;
   /** What matrix products compute in; norms and softmax stay in FP32. */
   readonly compute: Precision;
+  readonly sums?: Sums | undefined;
   readonly weights: ReadonlyMap<string, WeightLocation>;
 }
 
@@ -94,6 +102,10 @@ export class GraphBuilder {
   /** Element type of activations. */
   get computeType(): 'float' | 'float16' {
     return this.scope.options.compute === 'fp16' ? 'float16' : 'float';
+  }
+
+  protected get sums(): Sums {
+    return this.scope.options.sums ?? 'fp16';
   }
 
   input(name: string, type: ElementType, shape: Shape): Value {

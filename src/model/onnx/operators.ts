@@ -16,15 +16,50 @@ export class Operators extends GraphBuilder {
   /** x [..., in] · w [in, out] (+ b [out]); as one Gemm where x is a matrix. */
   product(x: Value, w: Value, b?: Value): Value {
     const shape = [...x.shape.slice(0, -1), w.shape[1]!];
-    if (x.shape.length === 2 && b) return this.node('Gemm', [x, w, b], x.type, shape);
-    const y = this.node('MatMul', [x, w], x.type, shape);
+    if (x.shape.length === 2 && b && !(x.type === 'float16' && this.sums !== 'fp16'))
+      return this.node('Gemm', [x, w, b], x.type, shape);
+    const y = this.matrixProduct(x, w, shape);
     return b ? this.add(y, b) : y;
   }
 
   /** Batched product a [..., m, k] · b [..., k, n]. */
   matmul(a: Value, b: Value): Value {
     const batch = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2));
-    return this.node('MatMul', [a, b], a.type, [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
+    return this.matrixProduct(a, b, [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
+  }
+
+  /**
+   * FP16 values summed in FP32: engines make one kernel of the casts and the product, whose sums alone are FP32; of a Gemm
+   * in FP32, bias included, they make a kernel that reads and writes FP32.
+   */
+  private matrixProduct(a: Value, b: Value, shape: Shape): Value {
+    if (typeof this.sums !== 'string' && a.type === 'float16')
+      return this.roundedProduct(a, b, shape, this.sums.roundEvery);
+    if (!this.widens(a)) return this.node('MatMul', [a, b], a.type, shape);
+    const wide = this.node('MatMul', [this.cast(a, 'float'), this.cast(b, 'float')], 'float', shape);
+    return this.cast(wide, a.type);
+  }
+
+  /** Parts of the inner axis, where its length is known, each summed in FP32 and added to an FP16 sum. */
+  private roundedProduct(a: Value, b: Value, shape: Shape, step: number): Value {
+    const depth = a.shape.at(-1)!;
+    const parts = typeof depth === 'number' ? Math.ceil(depth / step) : 1;
+    const part = (x: Value, axis: number, i: number) =>
+      this.cast(
+        typeof depth === 'number' ? this.slice(x, axis, i * step, Math.min((i + 1) * step, depth)) : x,
+        'float',
+      );
+    let sum: Value | undefined;
+    for (let i = 0; i < parts; i++) {
+      const factors = [part(a, a.shape.length - 1, i), part(b, b.shape.length - 2, i)];
+      const wide = this.node('MatMul', factors, 'float', shape);
+      sum = this.cast(sum ? this.add(this.cast(sum, 'float'), wide) : wide, a.type);
+    }
+    return sum!;
+  }
+
+  private widens(x: Value): boolean {
+    return this.sums === 'fp32' && x.type === 'float16';
   }
 
   add(a: Value, b: Value): Value {
@@ -63,7 +98,9 @@ export class Operators extends GraphBuilder {
   }
   /** Exact (erf) GELU. */
   gelu(x: Value): Value {
-    return this.node('Gelu', [x], x.type, x.shape);
+    if (!this.widens(x)) return this.node('Gelu', [x], x.type, x.shape);
+    // 1 + erf loses most of a small value's digits in FP16.
+    return this.cast(this.node('Gelu', [this.cast(x, 'float')], 'float', x.shape), x.type);
   }
 
   /** LayerNorm over the last axis, in FP32 whatever activations are in. */
@@ -122,10 +159,12 @@ export class Operators extends GraphBuilder {
     const w = this.weight(`${name}.weight`);
     const [n, , h, width] = x.shape;
     const kernel = w.shape[2] as number;
-    return this.node('Conv', [x, w, this.weight(`${name}.bias`)], x.type, [n!, w.shape[0]!, h!, width!], {
-      kernel_shape: [kernel, kernel],
-      pads: [padding, padding, padding, padding],
-    });
+    const shape = [n!, w.shape[0]!, h!, width!];
+    const attributes = { kernel_shape: [kernel, kernel], pads: [padding, padding, padding, padding] };
+    const bias = this.weight(`${name}.bias`);
+    if (!this.widens(x)) return this.node('Conv', [x, w, bias], x.type, shape, attributes);
+    const wide = this.node('Conv', [this.cast(x, 'float'), this.cast(w, 'float')], 'float', shape, attributes);
+    return this.add(this.cast(wide, x.type), this.reshape(bias, [w.shape[0]!, 1, 1]));
   }
 
   reshape(x: Value, target: Target, shape: Shape = target): Value {

@@ -23,9 +23,11 @@ export function outputReferred(
 ): void {
   const [, , queries, k] = kernels.shape as readonly [Dim, Dim, number, number];
   const count = g.gather(inputs.frameCount, inputs.windowIndex, 0);
-  const present = g.cast(g.less(frames.times, g.reshape(count, [-1, 1], ['P', 1])), 'float');
-  const weighted = g.mul(referred, g.reshape(present, [0, 0, 1], ['P', frames.size, 1]));
-  const sum = g.node('ReduceSum', [weighted, g.constant('int64', [1])], 'float', ['P', queries], { keepdims: 0 });
+  const present = g.less(frames.times, g.reshape(count, [-1, 1], ['P', 1]));
+  // Where, not Mul: frames beyond the clip may be NaN, and 0 · NaN is NaN.
+  const mask = g.reshape(present, [0, 0, 1], ['P', frames.size, 1]);
+  const counted = { ...g.where(mask, referred, g.scalar(0, 'float')), shape: referred.shape };
+  const sum = g.node('ReduceSum', [counted, g.constant('int64', [1])], 'float', ['P', queries], { keepdims: 0 });
   const score = g.node('Div', [sum, g.cast(g.reshape(count, [-1, 1], ['P', 1]), 'float')], 'float', sum.shape);
   const query = g.node('ArgMax', [score], 'int64', ['P'], { axis: 1, keepdims: 0 });
   const chosenShape = ['P', frames.size, 1, k];

@@ -1,5 +1,5 @@
 import type { Architecture, Precision } from '../architecture.js';
-import type { GraphOptions } from '../onnx/graph-builder.js';
+import type { GraphOptions, Sums } from '../onnx/graph-builder.js';
 import { weightOffsets } from '../weight-layout.js';
 
 /**
@@ -16,6 +16,8 @@ export interface StageOptions {
   readonly stored: Precision;
   /** What matrix products compute in; default FP32. */
   readonly compute?: Precision;
+  /** TensorRT's FP16 form: what products are summed in (docs/tensorrt-graphs.md). */
+  readonly sums?: Sums | undefined;
 }
 
 /** Size of the network's input in pixels. */
@@ -35,6 +37,7 @@ export function graphOptions(name: string, options: StageOptions): GraphOptions 
     opset: options.target === 'onnxruntime' ? 23 : 20,
     stored: options.stored,
     compute: options.compute ?? 'fp32',
+    sums: options.sums,
     weights: weightOffsets(options.architecture, options.stored).entries,
   };
 }

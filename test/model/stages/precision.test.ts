@@ -21,7 +21,7 @@ describe.each(['a_T8_96x160', 'b_T6_90x150_2q', 'c_T24_64x112'])('%s', (name) =>
     const engineClip = { ...clip, frames: length };
     const engine = await runNetwork(
       fp32.model,
-      { target: 'tensorrt', compute: 'fp16', clip: engineClip },
+      { target: 'tensorrt', compute: 'fp16', sums: 'fp32', clip: engineClip },
       frames,
       sentences,
     );

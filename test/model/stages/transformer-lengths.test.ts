@@ -37,13 +37,13 @@ function levelsOf(frames: number, height: number, width: number, seed: number): 
   return levelSizes(height, width).map(([h, w], i) => noise(frames * (channels << i) * h * w, seed + i));
 }
 
-/** Level tensors of two windows: `clips` stand first, behind them noise up to `frames`. */
+/** Level tensors of two windows: `clips` stand first, behind them noise and NaN up to `frames`. */
 function padded(clips: readonly Float32Array[][], length: number, frames: number, height: number, width: number) {
   const { embed_dim: channels } = golden.model.architecture.swin;
   return Object.fromEntries(
     levelSizes(height, width).map(([h, w], i) => {
       const frame = (channels << i) * h * w;
-      const data = noise(2 * frames * frame, 50 + i).map((x) => 100 * x);
+      const data = noise(2 * frames * frame, 50 + i).map((x, at) => (at % 7 === 0 ? Number.NaN : 100 * x));
       clips.forEach((levels, b) => {
         data.set(levels[i]!.subarray(0, length * frame), b * frames * frame);
       });
