@@ -9,6 +9,7 @@ import { volume, windowGrid } from '../../src/model/stages/window-grid.js';
 import { weightOffsets } from '../../src/model/weight-layout.js';
 import { loadTensorRt } from '../../src/native/load-tensorrt.js';
 import type { EngineBuildReport, ShapeRange, TensorRtAddon } from '../../src/native/tensorrt-addon.js';
+import { type EngineFacts, engineFacts } from '../support/engine-facts.js';
 import { recordFigure } from '../support/figures.js';
 import { publishedArchitecture } from '../support/random-checkpoint.js';
 
@@ -19,10 +20,10 @@ import { publishedArchitecture } from '../support/random-checkpoint.js';
  */
 
 const size = { height: 360, width: 640 };
-/** Backbone and transformer as published; of the text encoder, which is not built here, there is little. */
+/** As published, but for the vocabulary, of which an engine keeps a table and nothing else. */
 const architecture: Architecture = {
   ...publishedArchitecture,
-  roberta: { ...publishedArchitecture.roberta, num_hidden_layers: 1, vocab_size: 100 },
+  roberta: { ...publishedArchitecture.roberta, vocab_size: 100 },
 };
 const { swin, mttr } = architecture;
 const half = 2;
@@ -58,22 +59,42 @@ async function writeRandomWeights(path: string): Promise<void> {
 
 async function build(
   stage: StageName,
-  clip: ClipSize | FrameSize,
+  clip: ClipSize | FrameSize | undefined,
   shapes: Readonly<Record<string, readonly number[]>>,
-): Promise<EngineBuildReport> {
-  const name = 'frames' in clip ? `${stage}-${clip.frames}` : stage;
+): Promise<EngineBuildReport & EngineFacts> {
+  const name = clip && 'frames' in clip ? `${stage}-${clip.frames}` : stage;
   const graph = join(folder, `${name}.onnx`);
   await writeFile(
     graph,
-    stageGraph(stage, { architecture, stored: 'fp16', target: 'tensorrt', compute: 'fp16', sums: 'fp32', clip }),
+    stageGraph(stage, {
+      ...{ architecture, stored: 'fp16', target: 'tensorrt', compute: 'fp16', sums: 'fp32' },
+      ...(clip && { clip }),
+    }),
   );
   const fixed = (shape: readonly number[]): ShapeRange => ({ min: shape, opt: shape, max: shape });
   const profile = Object.fromEntries(Object.entries(shapes).map(([input, shape]) => [input, fixed(shape)]));
   const output = join(folder, `${name}.engine`);
-  const report = await addon.buildEngine({ graph, output, profiles: [profile], targets: [86] }).done;
+  const log = join(folder, `${name}.log`);
+  const report = await addon.buildEngine({ graph, output, profiles: [profile], targets: [86], log }).done;
   recordFigure('scratch memory of an engine at 360×640, MB', name, report.scratchBytes! / 1e6);
   recordFigure('size of an engine at 360×640, MB', name, report.engineBytes / 1e6);
-  return report;
+  const facts = await engineFacts(output, log);
+  recordFigure('kernels of an engine', name, facts.kernels);
+  return { ...report, ...facts };
+}
+
+/** Attention is fused, every sum is FP32, and kernels and traffic stay within what was recorded. */
+function expectBudget(
+  facts: EngineFacts,
+  budget: { readonly fused: number; readonly kernels: number; readonly products: number; readonly gigabytes?: number },
+): void {
+  expect(facts.fusedAttentions).toBe(budget.fused);
+  expect(facts.attentionSums).toEqual(new Array(2 * budget.fused).fill('fp32'));
+  expect(facts.sums).toEqual(new Array(budget.products).fill(2));
+  expect(facts.kernels).toBeLessThanOrEqual(budget.kernels);
+  if (budget.gigabytes === undefined) return;
+  expect(facts.traffic! / 1e9).toBeGreaterThan(0.9 * budget.gigabytes);
+  expect(facts.traffic! / 1e9).toBeLessThan(1.02 * budget.gigabytes);
 }
 
 function weightBytes(prefixes: readonly string[]): number {
@@ -86,6 +107,13 @@ it.each([24, 8])('the backbone for %i frames keeps neither scores nor masks', as
   const report = await build('backbone', clip, {
     frames: [1, frames, 3, size.height, size.width],
     frame_count: [1],
+  });
+
+  expectBudget(report, {
+    fused: 10,
+    kernels: frames === 24 ? 111 : 110,
+    products: 53,
+    gigabytes: frames === 24 ? 10.343 : 3.487,
   });
 
   // What is alive at once: in attention the residual and five times the window tokens (normed, q, k, v and mixed values);
@@ -123,6 +151,7 @@ it('the transformer keeps no scores, whatever number of frames it is built for',
     attention_mask: [1, tokens],
     window_index: [1],
   });
+  expectBudget(report, { fused: 9, kernels: 122, products: 42, gigabytes: 2.605 });
   const [h, w] = levels[2]!;
   const rows = h * w + tokens;
   // The sequence and its positions, what attention needs, the hidden layer of the feed-forward network; the first skip
@@ -137,4 +166,10 @@ it('the transformer keeps no scores, whatever number of frames it is built for',
   // Sine positions are stored: one row of features for each row and column.
   const positions = 4 * (h + w) * (mttr.d_model / 2);
   expect(report.engineBytes).toBeLessThan(own + heads + positions + code);
+});
+
+it('the text encoder fuses attention and sums in FP32', async () => {
+  const shape = [8, 64];
+  const report = await build('text-encoder', undefined, { input_ids: shape, attention_mask: shape });
+  expectBudget(report, { fused: 12, kernels: 126, products: 49 });
 });

@@ -127,6 +127,7 @@ EngineBuildReport buildEngine(const EngineBuild& build, const std::function<void
   }
   config->setProfilingVerbosity(nvinfer1::ProfilingVerbosity::kDETAILED);
   config->clearFlag(nvinfer1::BuilderFlag::kTF32);  // FP32 in the graph means FP32
+  compat::requireUserAllocation(*config, library.minor());
   config->setProgressMonitor(&monitor);
   TimingCache timingCache(*config, build.timingCache);
 

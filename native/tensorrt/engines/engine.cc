@@ -65,6 +65,10 @@ class EngineContext final : public StageContext {
     if (!context_->enqueueV3(stream)) fail(code::kDeviceFailed, "the engine could not be run");
   }
 
+  bool capturable(cudaStream_t stream) const override {
+    return compat::isCapturable(*context_, stream, Library::get().minor());
+  }
+
  private:
   [[noreturn]] void fail(const char* code, const std::string& what) {
     refuse(*opened_->logger, code, opened_->path + ": " + what);

@@ -49,6 +49,8 @@ class StageContext {
   virtual void bind(const char* tensor, void* data) = 0;
   /// Queues the stage. May be captured in a graph, which then needs this context, unchanged, as long as it is replayed.
   virtual void enqueue(cudaStream_t stream) = 0;
+  /// Whether `enqueue` may be captured, as far as the engine can tell.
+  virtual bool capturable(cudaStream_t) const { return true; }
 };
 
 /// Shared by all threads.

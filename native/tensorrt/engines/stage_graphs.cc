@@ -31,6 +31,9 @@ void StageGraphs::run(const StageKey& key, const MakeContext& make) {
   Entry& entry = entries_.front();
   if (entry.next == Next::Capture) {
     try {
+      if (!entry.context->capturable(stream_.get())) {
+        throw Failure(code::kDeviceFailed, "the engine allocates memory while it runs");
+      }
       entry.graph = cuda::GraphExec::capture(stream_, [&] { entry.context->enqueue(stream_.get()); });
       entry.next = Next::Replay;
     } catch (const Failure& failure) {

@@ -99,6 +99,18 @@ inline bool setTargets(nvinfer1::IBuilderConfig& config, const std::vector<int>&
 #endif
 }
 
+/// Makes an engine that allocates nothing while it runs, which a captured CUDA graph could not repeat; a network that needs
+/// it fails to build. The flag's number is not the same in all versions of TensorRT-RTX 1.x: set only where headers and
+/// library are known to agree.
+inline void requireUserAllocation(nvinfer1::IBuilderConfig& config, int libraryMinor) {
+#if RVOS_TENSORRT_RTX && NV_TENSORRT_MINOR >= 7
+  if (libraryMinor >= NV_TENSORRT_MINOR) config.setFlag(nvinfer1::BuilderFlag::kREQUIRE_USER_ALLOCATION);
+#else
+  static_cast<void>(config);
+  static_cast<void>(libraryMinor);
+#endif
+}
+
 // ── opening ──
 
 struct EngineObjection {
@@ -150,6 +162,18 @@ inline std::unique_ptr<nvinfer1::IExecutionContext> createContext(nvinfer1::ICud
   return std::unique_ptr<nvinfer1::IExecutionContext>(engine.createExecutionContext(config.get()));
 #else
   return std::unique_ptr<nvinfer1::IExecutionContext>(engine.createExecutionContext(kStrategy));
+#endif
+}
+
+/// False: the engine would allocate in `stream` and must not be captured. Only TensorRT-RTX can tell.
+inline bool isCapturable(const nvinfer1::IExecutionContext& context, cudaStream_t stream, int libraryMinor) {
+#if RVOS_TENSORRT_RTX && NV_TENSORRT_MINOR >= 7
+  return libraryMinor < NV_TENSORRT_MINOR || context.isStreamCapturable(stream);
+#else
+  static_cast<void>(context);
+  static_cast<void>(stream);
+  static_cast<void>(libraryMinor);
+  return true;
 #endif
 }
 

@@ -22,6 +22,8 @@ class Library {
 
   /// As `1.7.1.116`.
   const std::string& version() const { return version_; }
+  /// The 7 of `1.7.1.116`.
+  int minor() const { return minor_; }
 
   /// Throws NO_DEVICE, DRIVER_TOO_OLD, LIBRARY_VERSION or BUILD_FAILED where TensorRT gives none. Classic TensorRT needs a
   /// GPU to build on, TensorRT-RTX does not. The logger must outlive the builder.
