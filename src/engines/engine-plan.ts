@@ -145,9 +145,12 @@ export function engineGraph(
 
 /** The fastest kernels are chosen for short sentences, which most are. */
 const usualTokens = 16;
+/** And for as many sentences as a window usually has: the transformer sees those of a full batch. */
+const usualSentences = 2;
 
 function textProfile({ sentences, tokens }: EngineLimits): Profile {
-  return { input_ids: sentenceRange(sentences, tokens), attention_mask: sentenceRange(sentences, tokens) };
+  const range = sentenceRange({ min: 1, opt: 1, max: sentences }, tokens);
+  return { input_ids: range, attention_mask: range };
 }
 
 function backboneProfile({ height, width }: Size, frames: number, windows: number): Profile {
@@ -165,6 +168,7 @@ function transformerProfile(
   { windows, sentences, tokens }: EngineLimits,
 ): Profile {
   const perWindow = { min: 1, opt: windows, max: windows };
+  const perSentence = { min: 1, opt: Math.min(windows * usualSentences, sentences), max: sentences };
   const levels = levelSizes(height, width).map(([h, w], i) => [
     `level${i}`,
     range((b) => [b, frames, swin.embed_dim << i, h, w], perWindow),
@@ -172,23 +176,27 @@ function transformerProfile(
   return {
     ...Object.fromEntries(levels),
     frame_count: range((b) => [b], perWindow),
-    text_features: sentenceRange(sentences, tokens, [mttr.d_model]),
-    attention_mask: sentenceRange(sentences, tokens),
-    window_index: range((p) => [p], { min: 1, opt: 1, max: sentences }),
+    text_features: sentenceRange(perSentence, tokens, [mttr.d_model]),
+    attention_mask: sentenceRange(perSentence, tokens),
+    window_index: range((p) => [p], perSentence),
   };
 }
 
-function sentenceRange(sentences: number, tokens: number, rest: readonly number[] = []): ShapeRange {
+function sentenceRange(sentences: Extents, tokens: number, rest: readonly number[] = []): ShapeRange {
   return {
-    min: [1, 2, ...rest],
-    opt: [1, Math.min(usualTokens, tokens), ...rest],
-    max: [sentences, tokens, ...rest],
+    min: [sentences.min, 2, ...rest],
+    opt: [sentences.opt, Math.min(usualTokens, tokens), ...rest],
+    max: [sentences.max, tokens, ...rest],
   };
 }
 
-function range(
-  shape: (axis: number) => readonly number[],
-  sizes: { readonly min: number; readonly opt: number; readonly max: number },
-): ShapeRange {
+/** One axis of a range. */
+interface Extents {
+  readonly min: number;
+  readonly opt: number;
+  readonly max: number;
+}
+
+function range(shape: (axis: number) => readonly number[], sizes: Extents): ShapeRange {
   return { min: shape(sizes.min), opt: shape(sizes.opt), max: shape(sizes.max) };
 }

@@ -156,7 +156,7 @@ describe('rvos build', () => {
     ['a target that is none', 2, ['--target', 'sm86'], /as 8\.6,8\.9/],
     ['an unknown target', 2, ['--target', '9.0'], /does not build for compute capability 9\.0.*It builds for .*8\.9/],
     ['an unknown flavour', 2, ['--flavor', 'rtx'], /Allowed choices are auto, tensorrt, tensorrt-rtx/],
-    ['a model that is not there', 1, ['--model', 'nowhere'], /no model nowhere/],
+    ['a model that is not there', 2, ['--model', 'nowhere'], /no model nowhere/],
     [
       'a folder that cannot be made',
       1,

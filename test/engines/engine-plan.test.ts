@@ -48,8 +48,8 @@ describe('the engines a model needs', () => {
     expect(profiles[1]).toMatchObject({
       level0: { min: [1, 24, c, 15, 27], max: [2, 24, c, 15, 27] },
       level2: { min: [1, 24, 4 * c, 4, 7], max: [2, 24, 4 * c, 4, 7] },
-      text_features: { min: [1, 2, 128], opt: [1, 16, 128], max: [5, 20, 128] },
-      window_index: { min: [1], opt: [1], max: [5] },
+      text_features: { min: [1, 2, 128], opt: [4, 16, 128], max: [5, 20, 128] },
+      window_index: { min: [1], opt: [4], max: [5] },
     });
     expect(planProfiles(model, planTextEncoder(), { ...limits, tokens: 7 })[0]!.input_ids).toEqual({
       min: [1, 2],
