@@ -4,7 +4,7 @@ import { type BackendChoice, backendChoices, chooseBackend } from './backends/op
 import type { EngineBuildProgress } from './engines/build-engines.js';
 import { emptyMask, type Mask } from './masks/mask.js';
 import { type ModelFolder, openModelFolder } from './model/model-folder.js';
-import { networkSize } from './preprocess/size-rule.js';
+import { inputSize } from './preprocess/size-rule.js';
 import { type PullProgress, pulledFolder } from './pull/pull-model.js';
 import { decodedSource, type HeldSource, heldSource } from './results/held-source.js';
 import { SegmentResult } from './results/segment-result.js';
@@ -23,6 +23,7 @@ import {
 } from './segment-options.js';
 import { KeptDownload } from './video/download.js';
 import type { RgbFrame, VideoInfo } from './video/frame.js';
+import { pixelAspect } from './video/sample-aspect.js';
 import { openVideo } from './video/open-video.js';
 import { type Windowed, windowFrames } from './windows.js';
 
@@ -179,7 +180,7 @@ export class Segmenter implements AsyncDisposable {
         held = source;
         // A frame shape that the network cannot take is told before anything is computed.
         try {
-          networkSize(source.info, { ...this.model.preprocessing, ...preprocessing(options) });
+          inputSize(source.info, { ...this.model.preprocessing, ...preprocessing(options, source.info) });
         } catch (error) {
           await source.close();
           throw error;
@@ -215,7 +216,7 @@ export class Segmenter implements AsyncDisposable {
       const shared = pending.filter(({ index }) => index >= start);
       const link = options.linkWindows ? texts.map((_, sentence) => earlierMasks(shared, sentence)) : undefined;
       return this.backend.segment({ stream, start, frames }, texts, {
-        preprocessing: preprocessing(options),
+        preprocessing: preprocessing(options, source.info),
         ...(link && { link }),
         priority: options.priority,
         signal,
@@ -260,8 +261,9 @@ export class Segmenter implements AsyncDisposable {
   }
 }
 
-function preprocessing({ shortSide, longSide, antialias }: RunOptions) {
+function preprocessing({ shortSide, longSide, antialias }: RunOptions, { sampleAspect }: VideoInfo) {
   return {
+    ...(sampleAspect !== undefined && { pixelAspect: pixelAspect(sampleAspect) }),
     ...(shortSide !== undefined && { shortSide }),
     ...(longSide !== undefined && { longSide }),
     ...(antialias !== undefined && { antialias }),

@@ -31,13 +31,15 @@ export interface Preprocessing {
   readonly antialias: boolean;
   /** Default `pipeline`. */
   readonly sizeRule?: SizeRule;
+  /** Displayed width of a frame's pixel over its height; default 1. The network sees the shape as displayed. */
+  readonly pixelAspect?: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
 export interface SegmentOptions {
   /** What differs from the model's own preprocessing. */
-  readonly preprocessing?: Partial<Pick<Preprocessing, 'shortSide' | 'longSide' | 'antialias' | 'sizeRule'>>;
+  readonly preprocessing?: Partial<Pick<Preprocessing, 'shortSide' | 'longSide' | 'antialias' | 'sizeRule' | 'pixelAspect'>>;
   /** Positions within the window that are kept after the backbone (A2D: the centre frame); default all. */
   readonly frames?: readonly number[];
   /** `best`: the mask of the object query with the best referred score; `all`: of every object query. */

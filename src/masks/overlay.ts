@@ -78,5 +78,5 @@ export async function paintMasks(
     alpha: options.alpha ?? publishedAlpha,
     target,
   });
-  return { width, height, time: frame.time, data: target.subarray(0, bytes) };
+  return { ...frame, data: target.subarray(0, bytes) };
 }

@@ -17,9 +17,18 @@ export interface SizeLimits {
 /** `pipeline`: torchvision's rule, as the published pipeline (`networkSize`); `data-set`: as the original evaluates. */
 export type SizeRule = 'pipeline' | 'data-set';
 
-/** Size of the network's input by the rule that `limits` name; the pipeline's unless told otherwise. */
-export function inputSize(frame: Size, limits: SizeLimits & { readonly sizeRule?: SizeRule | undefined }): Size {
-  return limits.sizeRule === 'data-set' ? dataSetSize(frame, limits) : networkSize(frame, limits);
+/** How frames of stored pixels become the network's input. */
+export interface InputRule extends SizeLimits {
+  readonly sizeRule?: SizeRule | undefined;
+  /** Displayed width of a stored pixel over its height; default 1. The rule works on the displayed size. */
+  readonly pixelAspect?: number | undefined;
+}
+
+/** Size of the network's input by the rule that `rule` names; the pipeline's unless told otherwise. */
+export function inputSize(frame: Size, rule: InputRule): Size {
+  const { height, width } = frame;
+  const displayed = { height, width: Math.max(1, Math.round(width * (rule.pixelAspect ?? 1))) };
+  return rule.sizeRule === 'data-set' ? dataSetSize(displayed, rule) : networkSize(displayed, rule);
 }
 
 /** No network input is longer than this on a side: a guard against options that would ask for terabytes. */

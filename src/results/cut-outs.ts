@@ -53,12 +53,13 @@ export class CutOutVideoSink implements FrameSink {
     { video, signal }: SinkContext,
     { force }: { readonly force?: boolean | undefined } = {},
   ): Promise<CutOutVideoSink> {
-    const { width, height, frameRate } = video;
-    return new CutOutVideoSink(query, await CutoutVideoWriter.open(path, { width, height, frameRate, force, signal }));
+    const { width, height, frameRate, sampleAspect } = video;
+    const options = { width, height, frameRate, sampleAspect, force, signal };
+    return new CutOutVideoSink(query, await CutoutVideoWriter.open(path, options));
   }
 
   write({ frame, masks }: SegmentedFrame): Promise<void> {
-    return this.writer.write({ data: cutOut(frame, masks[this.query]!, { hidden: 'kept' }), time: frame.time });
+    return this.writer.write({ data: cutOut(frame, masks[this.query]!, { hidden: 'kept' }), time: frame.time, duration: frame.duration });
   }
 
   finish(): Promise<void> {

@@ -20,11 +20,11 @@ export class MaskedVideoSink implements FrameSink {
     { video, sentences, part, signal }: SinkContext,
     { force }: { readonly force?: boolean | undefined } = {},
   ): Promise<MaskedVideoSink> {
-    const { width, height, frameRate, hasAudio, file } = video;
+    const { width, height, frameRate, sampleAspect, file, sound } = video;
     const writer = await MaskedVideoWriter.open(path, {
-      ...{ width, height, frameRate, force, signal },
+      ...{ width, height, frameRate, sampleAspect, force, signal },
       captions: sentences.map((text, i) => ({ text, color: maskColor(i) })),
-      ...(hasAudio && file !== undefined && { audioFrom: { path: file, ...part } }),
+      ...(file !== undefined && sound !== undefined && { audioFrom: { path: file, sound, ...part } }),
     });
     return new MaskedVideoSink(writer, video);
   }

@@ -1,45 +1,121 @@
-import type { FfmpegAbilities } from './ffmpeg.js';
-import { inputGuards, probeFile } from './ffprobe.js';
+import { ask, type FfmpegAbilities, ffmpegPath } from './ffmpeg.js';
+import { inputGuards, type ProbedStream } from './ffprobe.js';
+import type { SoundSource } from './frame.js';
 
 /** A file with sound, and the part of it that goes along: seconds from the video's first frame. */
 export interface AudioSource {
   readonly path: string;
+  readonly sound: SoundSource;
   /** Default 0. */
   readonly start?: number | undefined;
   /** Default: to the end. */
   readonly end?: number | undefined;
 }
 
+export interface AudioArguments {
+  /** Options of ffmpeg that add the sound to pictures that are its first input. */
+  readonly options: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** One way to take a stream's sound along: options before and after ffmpeg's input. */
+interface Form {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
+const picturesAlone = ['-map', '0:v:0'];
+
 /** Codecs that MP4 holds and browsers play; everything else becomes AAC. */
 const copied = new Set(['aac', 'mp3']);
+const aac = ['-c:a', 'aac', '-b:a', '192k'];
 
 /**
- * Options of ffmpeg that add the sound of `audio` to pictures whose first one was shown at `firstTime` seconds in the
- * source, so that both stay together. Without sound in the file only the pictures are mapped.
+ * The sound of a source for pictures whose first one was shown at `firstTime` seconds, so that both stay together: the first
+ * stream that this ffmpeg can read and MP4 can take; else the first that can be mixed down; else none. Every choice but the
+ * first is a warning: sound never costs the picture.
  */
 export async function audioArguments(
   audio: AudioSource,
   firstTime: number,
   abilities: FfmpegAbilities,
   signal?: AbortSignal,
-): Promise<string[]> {
-  const probed = await probeFile(audio.path, abilities, signal);
-  if (probed === null || probed.audioCodec === null) return ['-map', '0:v:0'];
+): Promise<AudioArguments> {
+  const { streams } = audio.sound;
   const input = [...inputGuards(abilities), '-i', `file:${audio.path}`];
-  const maps = ['-map', '0:v:0', '-map', '1:a:0?'];
-  const { start = 0, end = Number.POSITIVE_INFINITY } = audio;
-  const whole = start <= 0 && firstTime <= 0 && end === Number.POSITIVE_INFINITY;
-  if (whole && copied.has(probed.audioCodec)) {
-    // ffmpeg counts an input from its earliest stream; ours counts from the first picture.
-    return ['-itsoffset', (-probed.videoOffset).toFixed(6), ...input, ...maps, '-c:a', 'copy'];
+  const works = ({ before, after }: Form, stream: ProbedStream) => {
+    // Half a second through the whole way, into a file that nobody reads.
+    const output = ['-t', '0.5', '-f', 'mp4', '-movflags', 'frag_keyframe+empty_moov', 'pipe:1'];
+    const args = ['-v', 'error', '-nostdin', ...before, ...input, '-map', `0:${stream.index}`, ...after, ...output];
+    return ask(ffmpegPath(), args, signal).then(({ ok }) => ok);
+  };
+  const take = ({ before, after }: Form, stream: ProbedStream, warnings: readonly string[]): AudioArguments => ({
+    options: [...before, ...input, ...picturesAlone, '-map', `1:${stream.index}`, ...after],
+    warnings,
+  });
+
+  for (const stream of streams) {
+    for (const form of forms(audio, stream, firstTime)) {
+      if (!(await works(form, stream))) continue;
+      const why = stream === streams[0] ? [] : [`${cannotBeTaken(streams[0]!)}: that of stream ${stream.index} is taken`];
+      return take(form, stream, why);
+    }
   }
-  const from = probed.videoOffset + Math.max(0, firstTime);
-  const until = Number.isFinite(end) ? `:end=${(probed.videoOffset + end).toFixed(6)}` : '';
-  const filter = [
+  for (const stream of streams) {
+    const form = reencoded(audio, firstTime, mixedDown(stream));
+    if (stream.channels < 1 || !(await works(form, stream))) continue;
+    const why = `the sound has ${stream.channels} channels in a layout that AAC cannot take: it is mixed down to two`;
+    return take(form, stream, [why]);
+  }
+  const left = streams.length === 0 ? [] : [`${cannotBeTaken(streams[0]!)}: the video is written without sound`];
+  return { options: picturesAlone, warnings: left };
+}
+
+/** Ways to take a stream along, the best first. */
+function forms(audio: AudioSource, stream: ProbedStream, firstTime: number): readonly Form[] {
+  const { start = 0, end = Number.POSITIVE_INFINITY, sound } = audio;
+  const whole = start <= 0 && firstTime <= 0 && end === Number.POSITIVE_INFINITY;
+  const encoded = reencoded(audio, firstTime);
+  if (!whole || !copied.has(stream.codec)) return [encoded];
+  // ffmpeg counts an input from its earliest stream; ours counts from the first picture.
+  const copy = {
+    before: ['-itsoffset', (-sound.offset).toFixed(6)],
+    after: ['-c:a', 'copy', ...(sound.mayGoBack ? ['-bsf:a', `setts=ts=${goesOn('max(PREV_INDURATION\\,1)')}`] : [])],
+  };
+  return [copy, encoded];
+}
+
+function reencoded({ sound, end = Number.POSITIVE_INFINITY }: AudioSource, firstTime: number, mix?: string): Form {
+  const from = sound.offset + Math.max(0, firstTime);
+  const until = Number.isFinite(end) ? `:end=${(sound.offset + end).toFixed(6)}` : '';
+  const filters = [
+    ...(sound.mayGoBack ? [`asetpts=${goesOn('NB_SAMPLES/SR/TB')}`] : []),
     `atrim=start=${from.toFixed(6)}${until}`,
     `asetpts=PTS-${from.toFixed(6)}/TB`,
     // Silence where the sound begins later than the pictures or has a gap.
     'aresample=async=1:first_pts=0',
-  ].join(',');
-  return [...input, ...maps, '-af', filter, '-c:a', 'aac', '-b:a', '192k'];
+    ...(mix === undefined ? [] : [mix]),
+  ];
+  return { before: [], after: ['-af', filters.join(','), ...aac] };
+}
+
+/** As `FrameTimes` does for pictures: where times go back, the line goes on from the piece before by its duration. */
+function goesOn(duration: string): string {
+  const along = 'PREV_OUTPTS+PTS-PREV_INPTS';
+  return `if(eq(N\\,0)\\,PTS\\,if(gte(PTS\\,PREV_INPTS)\\,${along}\\,PREV_OUTPTS+${duration}))`;
+}
+
+/** Channels in turn to the left and to the right, whatever they are called. */
+function mixedDown({ channels }: ProbedStream): string {
+  const side = (first: number) => {
+    const parts: string[] = [];
+    for (let channel = first; channel < channels; channel += 2) parts.push(`c${channel}`);
+    return parts.length === 0 ? 'c0' : parts.map((name) => `${(1 / parts.length).toFixed(6)}*${name}`).join('+');
+  };
+  return `pan=stereo|c0=${side(0)}|c1=${side(channels > 1 ? 1 : 0)}`;
+}
+
+function cannotBeTaken({ index, codec, channels }: ProbedStream): string {
+  const what = codec === 'unknown' ? 'a codec that this ffmpeg does not know' : `${codec}, ${channels} channels`;
+  return `the sound of stream ${index} (${what}) cannot be taken along`;
 }

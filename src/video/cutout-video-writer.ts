@@ -1,5 +1,6 @@
 import { RvosError } from '../errors.js';
 import { ffmpegAbilities, ffmpegEncoders } from './ffmpeg.js';
+import type { Ratio } from './sample-aspect.js';
 import { VideoEncoder } from './video-encoder.js';
 
 /** A picture with transparency. */
@@ -8,12 +9,16 @@ export interface RgbaFrame {
   readonly data: Uint8Array;
   /** Seconds; must grow. The first frame's becomes 0. */
   readonly time: number;
+  /** Seconds for which it is shown; default until the next one, the last one for as long as one usually is. */
+  readonly duration?: number | undefined;
 }
 
 export interface CutoutVideoOptions {
   readonly width: number;
   readonly height: number;
   readonly frameRate: number | null;
+  /** Displayed width of a pixel over its height; default square. */
+  readonly sampleAspect?: Ratio | undefined;
   /** Replace an existing file. */
   readonly force?: boolean;
   readonly signal?: AbortSignal;
@@ -36,7 +41,8 @@ export class CutoutVideoWriter implements AsyncDisposable {
         'Install a full build of ffmpeg (with libvpx), or write cut-outs as PNG.',
       );
     }
-    const { width, height, frameRate, force, signal } = options;
+    const { width, height, frameRate, sampleAspect, force, signal } = options;
+    const ratio = sampleAspect ? `${sampleAspect.numerator}/${sampleAspect.denominator}` : '1';
     const codec = [
       '-c:v',
       'libvpx-vp9',
@@ -61,7 +67,7 @@ export class CutoutVideoWriter implements AsyncDisposable {
       output: () => [
         ...['-map', '0:v:0', ...abilities.passthrough.slice(0, 2), '-enc_time_base', '1/1000'],
         // VP9 keeps alpha as a second stream, without the hidden frames that would have no partner in it.
-        ...[...codec, '-auto-alt-ref', '0', '-pix_fmt', 'yuva420p', '-f', 'webm'],
+        ...['-vf', `setsar=${ratio}`, ...codec, '-auto-alt-ref', '0', '-pix_fmt', 'yuva420p', '-f', 'webm'],
       ],
     });
     return new CutoutVideoWriter(encoder, options);
@@ -71,7 +77,7 @@ export class CutoutVideoWriter implements AsyncDisposable {
   async write(frame: RgbaFrame): Promise<void> {
     const { width, height } = this.options;
     if (frame.data.length !== width * height * 4) throw new RangeError(`a picture has ${frame.data.length} bytes`);
-    await this.encoder.write([frame.data], frame.time);
+    await this.encoder.write([frame.data], frame.time, frame.duration);
   }
 
   async finish(): Promise<void> {

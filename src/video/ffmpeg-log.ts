@@ -8,6 +8,21 @@ const harmless = [
   'number of reference frames',
 ];
 
+/** What only describes a picture or a file and is not needed to decode it. */
+const aboutMetadata =
+  /exif|tiff header|\bapp\d* |app fields|icc profile|\bsei\b|comment|thumbnail|chapter|\btags?\b|metadata|side data|cover|attached pic|id3|xmp/i;
+
+/** Pictures, or parts of them, that are missing or were made up. */
+const damaging = new RegExp(
+  [
+    'conceal|corrupt|damaged|truncat|prematur|partial file|end of file|ended|overread|incomplete|cut short',
+    'error while decoding|error submitting|error decoding|decode_slice|missing (reference|picture|field|frame)|reference picture missing',
+    'invalid nal|no frame|invalid data found|bytestream|bitstream|slice|macroblock|\\bmb\\b|out of range|illegal|invalid (mb|level|code|vlc|mode)',
+    '[ad]c-tex|\\bvlc\\b|bad vlc|error [adxy]|ac_tex|marker|skip|lost|eoi missing|inflate|crc|packet|non-existing|could not find',
+  ].join('|'),
+  'i',
+);
+
 /** Lines that follow a more telling one. */
 const uninformative = [
   'conversion failed',
@@ -35,7 +50,9 @@ export class FfmpegLog {
   /** Lines that describe streams of the input, such as `Stream #0:0: Video: h264, …, 25 fps`. */
   readonly streams: string[] = [];
   readonly #errors: string[] = [];
-  #errorCount = 0;
+  #damage: string | null = null;
+  #damageCount = 0;
+  #unknownMatrix: string | null = null;
   #rest = '';
   #input = true;
 
@@ -48,9 +65,14 @@ export class FfmpegLog {
   #line(line: string): void {
     if (/^\[info\] Output #/.test(line)) this.#input = false;
     if (this.#input && /Stream #0:\d+/.test(line) && this.streams.length < keptStreams) this.streams.push(line);
+    const unknown = /\[warning\] (.*(?:unsupported|unknown|unspecified).*colou?r ?space.*)$/i.exec(line)?.[1];
+    if (unknown !== undefined) this.#unknownMatrix ??= printable(unknown);
     const error = /^(?:\[[^\]]* @ [^\]]*\] )*\[(?:error|fatal|panic)\] (.*)$/.exec(line)?.[1];
     if (error === undefined || matches(error, harmless)) return;
-    this.#errorCount++;
+    if (damaging.test(error) && !aboutMetadata.test(error)) {
+      this.#damageCount++;
+      if (this.#damage === null || matches(this.#damage, uninformative)) this.#damage = shortened(printable(error));
+    }
     this.#errors.push(printable(error));
     if (this.#errors.length > keptErrors) this.#errors.splice(1, 1); // the first one often names the cause
   }
@@ -73,8 +95,19 @@ export class FfmpegLog {
     return rate > 0 ? rate : null;
   }
 
-  get errorCount(): number {
-    return this.#errorCount;
+  /** The first complaint that means missing or concealed pictures; null if there was none. */
+  get damage(): string | null {
+    return this.#damage;
+  }
+
+  /** How many such complaints there were. */
+  get damageCount(): number {
+    return this.#damageCount;
+  }
+
+  /** What ffmpeg says of a colour matrix that it does not know; null if it knows it. */
+  get unknownMatrix(): string | null {
+    return this.#unknownMatrix;
   }
 
   has(text: string): boolean {
@@ -85,8 +118,12 @@ export class FfmpegLog {
   get summary(): string | null {
     const telling = this.#errors.filter((error) => !matches(error, uninformative));
     const line = telling.at(-1) ?? this.#errors.at(-1);
-    return line === undefined ? null : line.length > 200 ? `${line.slice(0, 200)}…` : line;
+    return line === undefined ? null : shortened(line);
   }
+}
+
+function shortened(line: string): string {
+  return line.length > 200 ? `${line.slice(0, 200)}…` : line;
 }
 
 function matches(line: string, parts: readonly string[]): boolean {

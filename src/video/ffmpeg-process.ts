@@ -12,6 +12,8 @@ export interface FfmpegRunOptions {
   /** `pipe` to write to `process.stdin`, a file descriptor that ffmpeg reads as `pipe:0`. */
   readonly stdin: 'ignore' | 'pipe' | number;
   readonly stdout: 'ignore' | 'pipe';
+  /** A pipe from ffmpeg's file descriptor 3. */
+  readonly extra?: 'pipe';
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -36,7 +38,7 @@ export class FfmpegProcess {
   constructor(args: readonly string[], options: FfmpegRunOptions) {
     const program = ffmpegPath();
     this.#child = spawn(program, ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'level+info', ...args], {
-      stdio: [options.stdin, options.stdout, 'pipe'],
+      stdio: [options.stdin, options.stdout, 'pipe', ...(options.extra ? [options.extra] : [])],
       windowsHide: true,
       // Its own process group: Ctrl-C reaches us alone, and we decide what becomes of it.
       detached: process.platform !== 'win32',
@@ -76,6 +78,11 @@ export class FfmpegProcess {
 
   get stdout(): Readable {
     return this.#child.stdout!;
+  }
+
+  /** What ffmpeg writes to its file descriptor 3. */
+  get extra(): Readable {
+    return this.#child.stdio[3] as Readable;
   }
 
   get stdin(): Writable {
@@ -125,6 +132,7 @@ export class FfmpegProcess {
     this.#child.kill('SIGKILL');
     // 'close' waits for the pipes to be read to their end.
     this.#child.stdout?.destroy();
+    (this.#child.stdio[3] as Readable | undefined)?.destroy();
     this.#child.stdin?.destroy();
   }
 }

@@ -1,26 +1,44 @@
 import { RvosError, throwIfAborted } from '../errors.js';
-import type { FfmpegAbilities } from './ffmpeg.js';
+import { type ChosenStreams, chooseStreams } from './choose-streams.js';
+import { type FfmpegAbilities, ffmpegFilters } from './ffmpeg.js';
 import { decodingFailure } from './ffmpeg-failure.js';
 import { type FfmpegEnd, FfmpegProcess } from './ffmpeg-process.js';
-import { inputGuards, probeFile } from './ffprobe.js';
+import { inputGuards, type ProbedFile, probeFile } from './ffprobe.js';
 import type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './frame.js';
 import { FramePool } from './frame-pool.js';
 import { checkFrameSize, maxFramePixels } from './frame-size.js';
+import { FrameTimes } from './frame-times.js';
 import { NutDemuxer } from './nut-demuxer.js';
 import type { NutVideoStream } from './nut-syntax.js';
+import { pictureFilters } from './picture-filters.js';
+import { PrintedTimes } from './printed-times.js';
 import { checkTrim, noFramesIn, type Trim } from './trim.js';
 
 /** Where ffmpeg reads from: a regular file, or a descriptor it can read only once and in order. */
-export type FfmpegInput = { readonly path: string } | { readonly descriptor: number };
+export type FfmpegInput =
+  | {
+      readonly path: string;
+      /** Options in front of the input, for files that ffmpeg must not take for something else. */
+      readonly options?: readonly string[];
+    }
+  | { readonly descriptor: number };
 
 /** Decoded frames kept ahead of the consumer. */
 const framesAhead = 2;
 
+/** A frame on the video's time line. */
+interface TimedFrame {
+  readonly data: Uint8Array;
+  /** Ticks of the stream's time base since the first frame. */
+  readonly ticks: number;
+}
+
 /**
- * Decodes any container with the system's ffmpeg. Frames come through a pipe as NUT (see {@link NutDemuxer}), so each
- * brings its PTS; ffmpeg waits while `framesAhead` frames are not taken. The file is always decoded from its first frame:
- * that frame's PTS is time 0, which no seek could tell exactly. Frames before `start` are decoded but not converted.
- * Rotation is applied; pixels that are not square stay as they are; frames that change size midway are scaled to the first.
+ * Decodes any container with the system's ffmpeg. Frames come through a pipe as NUT (see {@link NutDemuxer}), and their times
+ * beside them (see {@link PrintedTimes}); ffmpeg waits while `framesAhead` frames are not taken. The file is always decoded from
+ * its first frame: that frame's time is 0, which no seek could tell exactly, and which frames are wanted is decided here, by
+ * times alone. Rotation is applied; pixels that are not square stay as they are; frames that change size midway are scaled to
+ * the first picture's.
  */
 export class FfmpegReader implements VideoReader {
   readonly warnings: string[] = [];
@@ -30,24 +48,35 @@ export class FfmpegReader implements VideoReader {
   readonly #signal: AbortSignal | undefined;
   readonly #piped: boolean;
   readonly #demuxer: NutDemuxer;
-  readonly #queue: { data: Uint8Array; pts: number }[] = [];
+  readonly #printed = new PrintedTimes();
+  readonly #queue: { readonly data: Uint8Array; readonly pts: number }[] = [];
   readonly #source: string;
+  readonly #probed: ProbedFile | null;
+  readonly #chosen: ChosenStreams | null;
+  #times: FrameTimes | null = null;
   #stream: NutVideoStream | null = null;
   #info: VideoInfo | null = null;
+  /** PTS of the first picture, as ffmpeg counts the input. */
+  #firstPts: number | null = null;
+  #next: TimedFrame | undefined;
   #failure: unknown = null;
   #end: FfmpegEnd | null = null;
   #wake: () => void = () => {};
   #started = false;
   #closed = false;
 
-  private constructor(source: string, input: FfmpegInput, abilities: FfmpegAbilities, options: OpenVideoOptions) {
+  private constructor(source: string, input: FfmpegInput, setUp: SetUp, options: OpenVideoOptions) {
     this.#source = source;
     this.#trim = checkTrim(options);
     this.#signal = options.signal;
     this.#piped = !('path' in input);
-    this.#process = new FfmpegProcess(decoderArguments(input, abilities, this.#trim, options.threads), {
+    this.#probed = setUp.probed;
+    this.#chosen = setUp.chosen;
+    this.warnings.push(...setUp.warnings);
+    this.#process = new FfmpegProcess(decoderArguments(input, setUp, options.threads), {
       stdin: 'path' in input ? 'ignore' : input.descriptor,
       stdout: 'pipe',
+      extra: 'pipe',
       signal: options.signal,
     });
     this.#demuxer = new NutDemuxer({
@@ -59,6 +88,13 @@ export class FfmpegReader implements VideoReader {
       frame: (data, pts) => this.#queue.push({ data, pts }),
     });
     this.#process.stdout.on('data', (chunk: Buffer) => this.#receive(chunk)).on('error', () => {});
+    this.#process.extra
+      .setEncoding('latin1')
+      .on('data', (text: string) => {
+        this.#printed.push(text);
+        this.#wake();
+      })
+      .on('error', () => {});
     this.#process.ended.then(
       (end) => this.#finish(end),
       (error: unknown) => this.#fail(error),
@@ -76,27 +112,16 @@ export class FfmpegReader implements VideoReader {
     options: OpenVideoOptions,
   ): Promise<FfmpegReader> {
     throwIfAborted(options.signal);
-    const reader = new FfmpegReader(source, input, abilities, options);
+    const setUp = await prepare(source, input, abilities, options);
+    throwIfAborted(options.signal);
+    const reader = new FfmpegReader(source, input, setUp, options);
     try {
-      const probing = 'path' in input ? probeFile(input.path, abilities, options.signal) : null;
-      while (!(await reader.#available()));
-      const stream = reader.#stream;
-      if (stream === null || reader.#queue.length === 0) {
+      const first = await reader.#read();
+      if (first === undefined) {
         throw decodingFailure(source, reader.#process.log, reader.#end!, reader.#piped);
       }
-      const probed = await probing;
-      throwIfAborted(options.signal);
-      const log = reader.#process.log;
-      reader.#info = {
-        source,
-        width: stream.width,
-        height: stream.height,
-        frameRate: probed === null ? log.frameRate : probed.frameRate,
-        duration: probed?.duration ?? null,
-        hasAudio: probed === null ? log.hasAudio : probed.audioCodec !== null,
-        ...('path' in input && { file: input.path }),
-        ...('path' in input && { file: input.path }),
-      };
+      reader.#next = first;
+      reader.#info = reader.#describe(input);
       return reader;
     } catch (error) {
       await reader.close();
@@ -118,37 +143,33 @@ export class FfmpegReader implements VideoReader {
     }
   }
 
+  /** Each frame once the one after it is known, which says for how long it is shown. */
   async *#trimmed(): AsyncGenerator<RgbFrame, void, undefined> {
-    const { width, height, timeBase } = this.#stream!;
+    const { width, height } = this.#stream!;
     const { start, end } = this.#trim;
-    let first: number | null = null;
     let yielded = 0;
-    let last = 0;
-    for (;;) {
-      while (!(await this.#available()));
-      const next = this.#queue.shift();
-      if (this.#queue.length < framesAhead) this.#process.stdout.resume();
-      if (next === undefined) {
-        if (this.#closed) return;
-        break;
-      }
-      first ??= next.pts;
-      // One division of exact integers: 1/25 s compares equal to the number 0.04.
-      const time = ((next.pts - first) * timeBase.numerator) / timeBase.denominator;
-      if (time >= end) {
-        this.#pool.giveBack(next.data);
+    let current = this.#next;
+    this.#next = undefined;
+    while (current !== undefined) {
+      const { data, ticks }: TimedFrame = current;
+      const next = await this.#read();
+      if (next === undefined && this.#closed) return;
+      if (this.#isBefore(ticks, start)) {
+        this.#pool.giveBack(data);
+      } else if (!this.#isBefore(ticks, end)) {
+        this.#pool.giveBack(data);
+        if (next) this.#pool.giveBack(next.data);
         if (yielded === 0) throw noFramesIn(this.#source, this.#trim, this.info.duration, true);
         return;
+      } else {
+        if (next === undefined) this.#judgeEnd(ticks);
+        const until = next === undefined ? this.#endOfLast(ticks) : this.#seconds(next.ticks);
+        const time = this.#seconds(ticks);
+        yielded++;
+        yield { width, height, data, time, duration: Math.min(until, end) - time };
       }
-      last = time;
-      if (time < start) {
-        this.#pool.giveBack(next.data);
-        continue;
-      }
-      yielded++;
-      yield { width, height, data: next.data, time };
+      current = next;
     }
-    this.#judgeEnd(last);
     if (yielded === 0) throw noFramesIn(this.#source, this.#trim, this.info.duration, false);
   }
 
@@ -167,6 +188,33 @@ export class FfmpegReader implements VideoReader {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #describe(input: FfmpegInput): VideoInfo {
+    const { width, height, timeBase, sampleAspect } = this.#stream!;
+    const { log } = this.#process;
+    const video = this.#chosen?.video;
+    const offset = (this.#firstPts! * timeBase.numerator) / timeBase.denominator;
+    const end = video?.end ?? null;
+    const audio = this.#chosen?.audio ?? [];
+    const known = this.#chosen !== null;
+    if (!known && log.hasAudio) {
+      this.warnings.push(`the sound of ${this.#source} is not kept: it is read once and in order; give it as a file`);
+    }
+    if (log.unknownMatrix !== null) this.warnings.push(`${this.#source}: ffmpeg says “${log.unknownMatrix}”; colours may be wrong`);
+    return {
+      source: this.#source,
+      width,
+      height,
+      frameRate: video ? video.frameRate : log.frameRate,
+      duration: end === null ? null : Math.max(0, end - offset),
+      ...(sampleAspect.numerator !== sampleAspect.denominator && { sampleAspect }),
+      hasAudio: known ? audio.length > 0 : log.hasAudio,
+      ...('path' in input && {
+        file: input.path,
+        sound: { streams: audio, offset, mayGoBack: this.#probed?.timesMayGoBack ?? false },
+      }),
+    };
   }
 
   #receive(chunk: Buffer): void {
@@ -191,19 +239,62 @@ export class FfmpegReader implements VideoReader {
     this.#wake();
   }
 
-  /** True when a frame waits or none will come; false when something changed. Throws what went wrong. */
-  async #available(): Promise<boolean> {
-    throwIfAborted(this.#signal);
-    if (this.#failure !== null) throw this.#failure;
-    if (this.#queue.length > 0 || this.#end !== null || this.#closed) return true;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    return false;
+  /** The next frame on the time line; undefined when there is none. Throws what went wrong. */
+  async #read(): Promise<TimedFrame | undefined> {
+    for (;;) {
+      throwIfAborted(this.#signal);
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#closed) return undefined;
+      if (this.#queue.length > 0 && (this.#printed.count > 0 || this.#end !== null)) break;
+      if (this.#end !== null) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const { data, pts: muxed } = this.#queue.shift()!;
+    if (this.#queue.length < framesAhead) this.#process.stdout.resume();
+    const pts = this.#printed.take(muxed);
+    this.#firstPts ??= muxed;
+    const { numerator, denominator } = this.#stream!.timeBase;
+    const rate = this.#chosen?.video.frameRate ?? this.#process.log.frameRate ?? 25;
+    this.#times ??= new FrameTimes(denominator / numerator / rate);
+    const wasUnchanged = this.#times.unchanged;
+    const { ticks, wentBack } = this.#times.next(pts);
+    if (wentBack && wasUnchanged) {
+      this.warnings.push(
+        `times of ${this.#source} go back after ${this.#seconds(ticks).toFixed(2)} s, as in joined recordings; they go on from the frame before`,
+      );
+    }
+    return { data, ticks };
+  }
+
+  /** Seconds since the first frame, by one division of exact integers: 1/25 s compares equal to the number 0.04. */
+  #seconds(ticks: number): number {
+    const { numerator, denominator } = this.#stream!.timeBase;
+    return (ticks * numerator) / denominator;
+  }
+
+  /**
+   * Whether a frame lies before a time. Containers round times to their ticks, and times are given and printed in milliseconds: half
+   * of either is no difference, unless frames follow one another faster.
+   */
+  #isBefore(ticks: number, time: number): boolean {
+    const tick = this.#seconds(1);
+    const frame = this.#seconds(this.#times!.usualDuration);
+    return this.#seconds(ticks) < time - Math.max(tick / 2, Math.min(0.0005, frame / 4));
+  }
+
+  /** Seconds at which the video's last frame ends: the container's word, if it can be meant, else the usual duration. */
+  #endOfLast(ticks: number): number {
+    const usual = this.#seconds(ticks + this.#times!.usualDuration);
+    const { duration } = this.info;
+    const said = duration !== null && this.#probed?.hasFrameDurations === true && this.#times!.unchanged;
+    if (!said || this.#process.log.damage !== null) return usual;
+    return duration > this.#seconds(ticks) ? duration : usual;
   }
 
   /** ffmpeg has written all it could: says so if that was not the whole video. */
-  #judgeEnd(last: number): void {
+  #judgeEnd(lastTicks: number): void {
     const { log } = this.#process;
     if (this.#closed || this.#process.killed) return;
     const how = this.#end!.signal;
@@ -214,15 +305,16 @@ export class FfmpegReader implements VideoReader {
         'If memory was short, close other programs or scale the video down; else try again.',
       );
     }
+    const last = this.#seconds(lastTicks);
     const { duration, frameRate } = this.info;
-    // Sound may last a little longer than pictures, and some files state a rounded length.
+    // Some files state a rounded length.
     const missing = duration === null ? 0 : duration - last - 1 / (frameRate ?? 25);
-    if (log.errorCount > 0) {
-      const times = log.errorCount > 1 ? `, and ${log.errorCount - 1} more` : '';
+    if (log.damage !== null) {
+      const times = log.damageCount > 1 ? `, and ${log.damageCount - 1} more` : '';
       this.warnings.push(
-        `${this.#source} is damaged or cut off (ffmpeg: ${log.summary}${times}); what can be decoded is used, up to ${last.toFixed(2)} s`,
+        `${this.#source} is damaged or cut off (ffmpeg: ${log.damage}${times}); what can be decoded is used, up to ${last.toFixed(2)} s`,
       );
-    } else if (missing > Math.max(1, 0.05 * duration!)) {
+    } else if (!this.#probed?.hasFrameDurations && missing > Math.max(1, 0.05 * duration!)) {
       this.warnings.push(
         `${this.#source} ends at ${last.toFixed(2)} s although it claims ${duration!.toFixed(2)} s; what is there is used`,
       );
@@ -230,20 +322,44 @@ export class FfmpegReader implements VideoReader {
   }
 }
 
-function decoderArguments(
+/** What is known and decided before ffmpeg starts. */
+interface SetUp {
+  readonly abilities: FfmpegAbilities;
+  readonly probed: ProbedFile | null;
+  readonly chosen: ChosenStreams | null;
+  readonly filters: string;
+  readonly warnings: readonly string[];
+}
+
+async function prepare(
+  source: string,
   input: FfmpegInput,
   abilities: FfmpegAbilities,
-  trim: Trim,
-  threads: number | undefined,
-): string[] {
-  // The first frame always passes: its time is the origin. Exact comparison with `start` is done on this side.
-  const skip = trim.start > 0.01 ? ['-vf', `select='eq(n,0)+gte(t-start_t,${(trim.start - 0.01).toFixed(6)})'`] : [];
+  options: OpenVideoOptions,
+): Promise<SetUp> {
+  const plain = 'path' in input && input.options === undefined;
+  const probed = plain ? await probeFile(input.path, abilities, options.signal) : null;
+  if (probed === null && typeof (options.videoStream ?? options.audioStream) === 'number') {
+    throw new RvosError(
+      'BAD_ARGUMENT',
+      `streams of ${source} cannot be chosen`,
+      'That needs a file that ffprobe can read.',
+    );
+  }
+  const chosen = probed === null ? null : chooseStreams(source, probed, options);
+  const { chain, warnings } = pictureFilters(source, chosen?.video ?? null, options, await ffmpegFilters());
+  return { abilities, probed, chosen, filters: chain, warnings };
+}
+
+function decoderArguments(input: FfmpegInput, setUp: SetUp, threads: number | undefined): string[] {
+  const { abilities, chosen, filters } = setUp;
+  const own = 'path' in input ? input.options : undefined;
   return [
-    ...inputGuards(abilities),
+    ...(own ? ['-protocol_whitelist', 'file,pipe', ...own] : inputGuards(abilities)),
     ...['-max_pixels', String(maxFramePixels)],
     ...(threads === undefined ? [] : ['-threads', String(threads)]),
     ...['-i', 'path' in input ? `file:${input.path}` : 'pipe:0'],
-    ...['-map', '0:V:0', '-map_metadata', '-1', ...skip],
+    ...['-map', chosen === null ? '0:V:0' : `0:${chosen.video.index}`, '-map_metadata', '-1', '-vf', filters],
     ...abilities.passthrough,
     ...['-c:v', 'rawvideo', '-pix_fmt', 'rgb24', '-f', 'nut', '-write_index', '0', 'pipe:1'],
   ];

@@ -95,20 +95,31 @@ async function findAbilities(path: string): Promise<FfmpegAbilities> {
   return { version, passthrough: passthroughOptions(version), demuxers: names.join(',') };
 }
 
-const encoders = new Map<string, Promise<ReadonlySet<string>>>();
+const lists = new Map<string, Promise<ReadonlySet<string>>>();
 
-/** Names of the encoders that ffmpeg has, e.g. `libx264`; found out once for each path. Throws FFMPEG_MISSING. */
-export function ffmpegEncoders(): Promise<ReadonlySet<string>> {
+/** Names that `ffmpeg -<kind>` lists, found out once for each path. Throws FFMPEG_MISSING. */
+function listed(kind: string, line: RegExp): Promise<ReadonlySet<string>> {
   const path = ffmpegPath();
-  let names = encoders.get(path);
+  const key = `${kind} ${path}`;
+  let names = lists.get(key);
   if (names === undefined) {
-    names = ask(path, ['-hide_banner', '-encoders']).then(
-      ({ stdout }) => new Set([...stdout.matchAll(/^ [VAS][\w.]{5}\s+(\S+)/gm)].map((match) => match[1]!)),
+    names = ask(path, ['-hide_banner', `-${kind}`]).then(
+      ({ stdout }) => new Set([...stdout.matchAll(line)].map((match) => match[1]!)),
     );
-    encoders.set(path, names);
-    names.catch(() => encoders.delete(path));
+    lists.set(key, names);
+    names.catch(() => lists.delete(key));
   }
   return names;
+}
+
+/** Names of the encoders that ffmpeg has, e.g. `libx264`. Throws FFMPEG_MISSING. */
+export function ffmpegEncoders(): Promise<ReadonlySet<string>> {
+  return listed('encoders', /^ [VAS][\w.]{5}\s+(\S+)/gm);
+}
+
+/** Names of the filters that ffmpeg has, e.g. `zscale`. Throws FFMPEG_MISSING. */
+export function ffmpegFilters(): Promise<ReadonlySet<string>> {
+  return listed('filters', /^ [\w.]{2,3} (\w+)\s+\S+->\S+/gm);
 }
 
 /** Builds from git have names without a release number; they are taken for new. */

@@ -1,32 +1,83 @@
 import { z } from 'zod';
 import { ask, type FfmpegAbilities, ffprobePath } from './ffmpeg.js';
+import { parseRatio, type Ratio } from './sample-aspect.js';
 
+const flag = z.number().optional();
 const probeSchema = z.object({
   streams: z
     .array(
       z.object({
+        index: z.number(),
         codec_type: z.string().optional(),
         codec_name: z.string().optional(),
+        codec_tag_string: z.string().optional(),
         avg_frame_rate: z.string().optional(),
         duration: z.string().optional(),
         start_time: z.string().optional(),
-        disposition: z.object({ attached_pic: z.number().optional() }).optional(),
+        channels: z.number().optional(),
+        channel_layout: z.string().optional(),
+        field_order: z.string().optional(),
+        sample_aspect_ratio: z.string().optional(),
+        color_transfer: z.string().optional(),
+        color_primaries: z.string().optional(),
+        color_space: z.string().optional(),
+        disposition: z.object({ default: flag, attached_pic: flag }).optional(),
+        tags: z.record(z.string(), z.string()).optional(),
       }),
     )
     .default([]),
-  format: z.object({ duration: z.string().optional(), start_time: z.string().optional() }).default({}),
+  programs: z.array(z.object({ streams: z.array(z.object({ index: z.number() })).default([]) })).default([]),
+  format: z
+    .object({ format_name: z.string().optional(), duration: z.string().optional(), start_time: z.string().optional() })
+    .default({}),
 });
 
-export interface ProbedFile {
+/** A stream of a file as its header describes it. */
+export interface ProbedStream {
+  /** ffprobe's number of the stream. */
+  readonly index: number;
+  readonly kind: 'video' | 'audio' | 'other';
+  /** Codec, e.g. `aac`; `unknown` if this ffmpeg does not know it. */
+  readonly codec: string;
+  /** A picture that belongs to the file rather than to its time, such as a cover. */
+  readonly isAttachedPicture: boolean;
+  /** The container's own mark for the stream that players take. */
+  readonly isDefault: boolean;
+  readonly isEncrypted: boolean;
   /** Frames per second, average; null if the container does not say. */
   readonly frameRate: number | null;
-  /** Seconds of the video stream, or else of the whole file; null if the container does not say. */
-  readonly duration: number | null;
-  /** Codec of the first audio stream, e.g. `aac`; null without one. */
-  readonly audioCodec: string | null;
-  /** Seconds by which the video starts later than the earliest stream of the file. */
-  readonly videoOffset: number;
+  /**
+   * Seconds at which the stream's last picture or sound ends, counted as ffmpeg counts an input, from its earliest stream; null
+   * if the container does not say.
+   */
+  readonly end: number | null;
+  readonly channels: number;
+  /** Name of the channel layout, e.g. `5.1(side)`; empty if unknown. */
+  readonly channelLayout: string;
+  readonly isInterlaced: boolean;
+  /** Of stored pixels: a rotation is not applied. */
+  readonly sampleAspect: Ratio;
+  /** As ffmpeg names them, e.g. `smpte2084`, `bt2020`; empty if unknown. */
+  readonly transfer: string;
+  readonly primaries: string;
+  readonly matrix: string;
 }
+
+export interface ProbedFile {
+  readonly streams: readonly ProbedStream[];
+  /** Indices of the streams of each program; empty for containers without programs. */
+  readonly programs: readonly (readonly number[])[];
+  /** True where the container states the duration of each frame, so that a long last one is meant. */
+  readonly hasFrameDurations: boolean;
+  /** False for containers that store durations instead of times. */
+  readonly timesMayGoBack: boolean;
+}
+
+const entries = [
+  'stream=index,codec_type,codec_name,codec_tag_string,avg_frame_rate,duration,start_time,channels,channel_layout',
+  'field_order,sample_aspect_ratio,color_transfer,color_primaries,color_space:stream_disposition=default,attached_pic:stream_tags=DURATION',
+  'format=duration,start_time,format_name:program=program_id:program_stream=index',
+];
 
 /** Asks ffprobe what a file's header says, without a pass over its packets. Null if ffprobe is absent or cannot tell. */
 export async function probeFile(
@@ -34,9 +85,8 @@ export async function probeFile(
   abilities: FfmpegAbilities,
   signal?: AbortSignal,
 ): Promise<ProbedFile | null> {
-  const entries =
-    'stream=codec_type,codec_name,avg_frame_rate,duration,start_time:stream_disposition=attached_pic:format=duration,start_time';
-  const args = ['-v', 'quiet', ...inputGuards(abilities), '-show_entries', entries, '-of', 'json', `file:${path}`];
+  const wanted = `${entries[0]},${entries[1]}:${entries[2]}`;
+  const args = ['-v', 'quiet', ...inputGuards(abilities), '-show_entries', wanted, '-of', 'json', `file:${path}`];
   const answer = await ask(ffprobePath(), args, signal).catch(() => null);
   if (answer === null || !answer.ok) return null;
   let json: unknown;
@@ -46,20 +96,57 @@ export async function probeFile(
     return null;
   }
   const parsed = probeSchema.safeParse(json);
-  if (!parsed.success) return null;
-  const { streams, format } = parsed.data;
-  const video = streams.find((stream) => stream.codec_type === 'video' && stream.disposition?.attached_pic !== 1);
+  return parsed.success ? describe(parsed.data) : null;
+}
+
+function describe({ streams, programs, format }: z.infer<typeof probeSchema>): ProbedFile {
+  const formats = (format.format_name ?? '').split(',');
+  const isMatroska = formats.includes('matroska');
+  const origin = finite(format.start_time) ?? 0;
+  const only = streams.length === 1;
+  const endOf = (stream: (typeof streams)[number]): number | null => {
+    const own = positive(Number(stream.duration));
+    if (own !== null) return (finite(stream.start_time) ?? origin) + own - origin;
+    // Matroska's durations count from 0, wherever the times begin.
+    const tag = seconds(stream.tags?.DURATION);
+    if (tag !== null) return tag - origin;
+    const whole = positive(Number(format.duration));
+    if (whole === null) return null;
+    if (isMatroska) return whole - origin;
+    // Of several streams another one may be the longest.
+    return only || stream.codec_type === 'video' ? whole : null;
+  };
   return {
-    frameRate: fraction(video?.avg_frame_rate),
-    duration: positive(Number(video?.duration)) ?? positive(Number(format.duration)),
-    audioCodec: streams.find((stream) => stream.codec_type === 'audio')?.codec_name ?? null,
-    videoOffset: positive(Number(video?.start_time) - Number(format.start_time)) ?? 0,
+    streams: streams.map((stream) => ({
+      index: stream.index,
+      kind: stream.codec_type === 'video' || stream.codec_type === 'audio' ? stream.codec_type : 'other',
+      codec: stream.codec_name ?? 'unknown',
+      isAttachedPicture: stream.disposition?.attached_pic === 1,
+      isDefault: stream.disposition?.default === 1,
+      isEncrypted: stream.codec_tag_string === 'encv' || stream.codec_tag_string === 'enca',
+      frameRate: fraction(stream.avg_frame_rate),
+      end: positive(endOf(stream) ?? undefined),
+      channels: stream.channels ?? 0,
+      channelLayout: known(stream.channel_layout),
+      isInterlaced: ['tt', 'bb', 'tb', 'bt'].includes(stream.field_order ?? ''),
+      sampleAspect: parseRatio(stream.sample_aspect_ratio),
+      transfer: known(stream.color_transfer),
+      primaries: known(stream.color_primaries),
+      matrix: known(stream.color_space),
+    })),
+    programs: programs.map((program) => program.streams.map(({ index }) => index)),
+    hasFrameDurations: ['mov', 'matroska', 'gif', 'apng', 'webp'].some((name) => formats.includes(name)),
+    timesMayGoBack: !formats.includes('mov'),
   };
 }
 
 /** Input options for ffmpeg and ffprobe that keep an untrusted file from reaching beyond itself. */
 export function inputGuards(abilities: FfmpegAbilities): string[] {
   return ['-protocol_whitelist', 'file,pipe', '-format_whitelist', abilities.demuxers];
+}
+
+function known(text: string | undefined): string {
+  return text === undefined || text === 'unknown' || text === 'N/A' ? '' : text;
 }
 
 function fraction(text: string | undefined): number | null {
@@ -69,4 +156,15 @@ function fraction(text: string | undefined): number | null {
 
 function positive(value: number | undefined): number | null {
   return value !== undefined && Number.isFinite(value) && value > 0 ? value : null;
+}
+
+function finite(text: string | undefined): number | null {
+  const value = Number(text ?? Number.NaN);
+  return Number.isFinite(value) ? value : null;
+}
+
+/** `00:00:08.040000000` in seconds. */
+function seconds(text: string | undefined): number | null {
+  const match = /^(\d+):(\d\d):(\d\d(?:\.\d+)?)$/.exec(text ?? '');
+  return match === null ? null : Number(match[1]) * 3600 + Number(match[2]) * 60 + Number(match[3]);
 }

@@ -1,4 +1,6 @@
 import type { KeptDownload, VideoDownloadOptions } from './download.js';
+import type { ProbedStream } from './ffprobe.js';
+import type { Ratio } from './sample-aspect.js';
 
 /** One decoded frame. */
 export interface RgbFrame {
@@ -8,6 +10,18 @@ export interface RgbFrame {
   readonly data: Uint8Array;
   /** Seconds: presentation time minus the file's first video presentation time. */
   readonly time: number;
+  /** Seconds for which it is shown, where the source says: until the next frame, the last one until the video's end. */
+  readonly duration?: number;
+}
+
+/** The sound that belongs to a video's pictures. */
+export interface SoundSource {
+  /** Streams that may go along, the first choice first. */
+  readonly streams: readonly ProbedStream[];
+  /** Seconds from the earliest stream of the file to its first picture that was decoded. */
+  readonly offset: number;
+  /** False for containers whose times cannot go back. */
+  readonly mayGoBack: boolean;
 }
 
 /** What is known of a video before its frames are decoded. */
@@ -21,9 +35,13 @@ export interface VideoInfo {
   readonly frameRate: number | null;
   /** Seconds; null where unknown (a pipe). */
   readonly duration: number | null;
+  /** Displayed width of a pixel over its height; absent where pixels are square or the source says nothing. */
+  readonly sampleAspect?: Ratio;
   readonly hasAudio: boolean;
   /** The file that is decoded, for taking its sound along; absent for pipes and pictures. Temporary for a URL. */
   readonly file?: string;
+  /** Where the file's sound lies; absent for pipes and pictures. */
+  readonly sound?: SoundSource;
 }
 
 /** Decodes a video frame by frame; frames come in presentation order and every frame is decoded once. */
@@ -53,4 +71,10 @@ export interface OpenVideoOptions extends VideoDownloadOptions {
   readonly imageFrameRate?: number;
   /** Where a URL's download is kept for the next time it is opened; default: it is removed when the reader closes. */
   readonly keptDownload?: KeptDownload;
+  /** Which stream's pictures, by ffprobe's `index`; default: the one marked as default, else the first. */
+  readonly videoStream?: number | undefined;
+  /** Which stream's sound goes along, by ffprobe's `index`; default: the default one of the picture's program. */
+  readonly audioStream?: number | 'none' | undefined;
+  /** Make whole pictures of interlaced fields. */
+  readonly deinterlace?: boolean | undefined;
 }

@@ -3,6 +3,7 @@ import { type AudioSource, audioArguments } from './audio-arguments.js';
 import { type Caption, captionStrips, stripHeight } from './captions.js';
 import { ffmpegAbilities, ffmpegEncoders } from './ffmpeg.js';
 import type { RgbFrame } from './frame.js';
+import type { Ratio } from './sample-aspect.js';
 import { timeScale, VideoEncoder } from './video-encoder.js';
 
 export interface MaskedVideoOptions {
@@ -15,6 +16,8 @@ export interface MaskedVideoOptions {
   readonly captions: readonly Caption[];
   /** The file whose sound goes along: copied if it is AAC or MP3 and not trimmed, else encoded as AAC. */
   readonly audioFrom?: AudioSource;
+  /** Displayed width of a pixel over its height; default square. */
+  readonly sampleAspect?: Ratio | undefined;
   /** Replace an existing file. */
   readonly force?: boolean;
   readonly signal?: AbortSignal;
@@ -31,7 +34,7 @@ export class MaskedVideoWriter implements AsyncDisposable {
     private readonly encoder: VideoEncoder,
     private readonly options: MaskedVideoOptions,
     private readonly strips: Uint8Array,
-    /** Messages that are not failures, such as an encoder that browsers may not play. */
+    /** Messages that are not failures, such as an encoder that browsers may not play; complete after the first frame. */
     readonly warnings: readonly string[],
   ) {
     this.#padding = new Uint8Array(options.width % 2 === 0 ? 0 : (options.width + 1) * options.height * 3);
@@ -39,12 +42,20 @@ export class MaskedVideoWriter implements AsyncDisposable {
 
   /** Throws OUTPUT_EXISTS, OUTPUT_NOT_WRITABLE, DISK_FULL, FFMPEG_MISSING, FFMPEG_FAILED (no encoder), ABORTED. */
   static async open(path: string, options: MaskedVideoOptions): Promise<MaskedVideoWriter> {
-    const { width, height, frameRate, captions, audioFrom, force, signal } = options;
+    const { width, height, frameRate, captions, audioFrom, sampleAspect, force, signal } = options;
     const abilities = await ffmpegAbilities();
     const codec = chooseCodec(await ffmpegEncoders());
     const evenWidth = width + (width % 2);
     const strip = stripHeight(height, captions.length);
     const scale = timeScale(frameRate);
+    const ratio = sampleAspect ? `${sampleAspect.numerator}/${sampleAspect.denominator}` : '1';
+    const warnings = [...codec.warnings];
+    const sound = async (firstTime: number): Promise<readonly string[]> => {
+      if (audioFrom === undefined) return ['-map', '0:v:0'];
+      const { options: taken, warnings: told } = await audioArguments(audioFrom, firstTime, abilities, signal);
+      warnings.push(...told);
+      return taken;
+    };
     const encoder = await VideoEncoder.open(path, {
       width: evenWidth,
       height: strip * captions.length + height + (height % 2),
@@ -53,13 +64,11 @@ export class MaskedVideoWriter implements AsyncDisposable {
       force,
       signal,
       output: async (firstTime) => [
-        ...(audioFrom === undefined
-          ? ['-map', '0:v:0']
-          : await audioArguments(audioFrom, firstTime, abilities, signal)),
+        ...(await sound(firstTime)),
         ...abilities.passthrough.slice(0, 2),
         ...['-enc_time_base', `1/${scale}`, '-video_track_timescale', String(scale)],
         // Players take HD for BT.709 whatever the file says: say it and do it, at every size.
-        ...['-vf', 'scale=out_color_matrix=bt709:out_range=tv', '-pix_fmt', 'yuv420p'],
+        ...['-vf', `scale=out_color_matrix=bt709:out_range=tv,setsar=${ratio}`, '-pix_fmt', 'yuv420p'],
         ...['-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709', '-color_range', 'tv'],
         ...codec.options,
         ...['-movflags', '+faststart', '-f', 'mp4'],
@@ -67,7 +76,7 @@ export class MaskedVideoWriter implements AsyncDisposable {
     });
     try {
       const strips = await captionStrips(captions, evenWidth, strip);
-      return new MaskedVideoWriter(encoder, options, strips, codec.warnings);
+      return new MaskedVideoWriter(encoder, options, strips, warnings);
     } catch (error) {
       await encoder.abort();
       throw error;
@@ -84,7 +93,7 @@ export class MaskedVideoWriter implements AsyncDisposable {
     const rowBytes = (width + (width % 2)) * 3;
     const lastRow = height % 2 === 0 ? [] : [picture.subarray(picture.length - rowBytes)];
     const strips = this.strips.length === 0 ? [] : [this.strips];
-    await this.encoder.write([...strips, picture, ...lastRow], frame.time);
+    await this.encoder.write([...strips, picture, ...lastRow], frame.time, frame.duration);
   }
 
   async finish(): Promise<void> {

@@ -1,9 +1,12 @@
 import { RvosError } from '../errors.js';
+import { type Ratio, sampleAspect } from './sample-aspect.js';
 
 /** The one video stream that ffmpeg was told to write. */
 export interface NutVideoStream {
   readonly width: number;
   readonly height: number;
+  /** Width of a pixel over its height as it is displayed; 1:1 where the source says nothing. */
+  readonly sampleAspect: Ratio;
   /** Seconds a unit of PTS stands for, as a fraction. */
   readonly timeBase: { readonly numerator: number; readonly denominator: number };
 }
@@ -182,11 +185,12 @@ export class NutSyntax {
     body.take(body.unsigned()); // codec_specific_data
     const width = body.unsigned();
     const height = body.unsigned();
+    const aspect = sampleAspect(body.unsigned(), body.unsigned());
     const timeBase = this.#timeBases[this.#timeBase];
     if (timeBase === undefined || timeBase.numerator === 0 || timeBase.denominator === 0 || width * height === 0) {
       throw unreadable('a stream without size or time base');
     }
-    return { width, height, timeBase };
+    return { width, height, sampleAspect: aspect, timeBase };
   }
 
   /** A syncpoint states the time anew, in the time base it names. */

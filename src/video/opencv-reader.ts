@@ -3,11 +3,14 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { RvosError, throwIfAborted } from '../errors.js';
+import { chooseStreams } from './choose-streams.js';
 import { ffmpegAbilities } from './ffmpeg.js';
-import { type ProbedFile, probeFile } from './ffprobe.js';
+import { type ProbedFile, type ProbedStream, probeFile } from './ffprobe.js';
 import type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './frame.js';
 import { type MatLike, matToRgb } from './frame-iterable.js';
 import { checkFrameSize } from './frame-size.js';
+import { isHighDynamicRange } from './picture-filters.js';
+import { isSquare } from './sample-aspect.js';
 import { checkTrim, noFramesIn, type Trim } from './trim.js';
 
 /** What is used of `@u4/opencv4nodejs`, an optional peer. */
@@ -20,6 +23,21 @@ interface Capture {
 const opencvSchema = z.object({
   VideoCapture: z.custom<new (path: string, api: number) => Capture>((value) => typeof value === 'function'),
 });
+
+/** What of a file and of the options only the other decoder sees to. */
+function beyondOpencv(
+  options: OpenVideoOptions,
+  probed: ProbedFile | null,
+  video: ProbedStream | undefined,
+): readonly string[] {
+  const first = probed?.streams.find(({ kind }) => kind === 'video');
+  return [
+    ...(options.deinterlace || video?.isInterlaced ? ['interlaced fields'] : []),
+    ...(video !== undefined && isHighDynamicRange(video) ? ['HDR colours'] : []),
+    ...(video !== undefined && video.index !== first?.index ? ['the stream that is meant'] : []),
+    ...(video !== undefined && !isSquare(video.sampleAspect) ? ['pixels that are not square'] : []),
+  ];
+}
 
 /** OpenCV's numbers of capture properties. */
 /** Its ffmpeg alone: other parts of OpenCV take names for addresses or pipelines. */
@@ -72,10 +90,19 @@ export class OpencvReader implements VideoReader {
       capture.release();
       throw error;
     }
-    const frameRate = probed?.frameRate ?? (Number.isFinite(rate) && rate > 0 ? rate : null);
+    const chosen = probed === null ? null : chooseStreams(name, probed, options);
+    const video = chosen?.video;
+    const frameRate = video?.frameRate ?? (Number.isFinite(rate) && rate > 0 ? rate : null);
     const duration = frameRate !== null && count > 0 ? count / frameRate : null;
-    const info = { source: name, width, height, frameRate, duration, hasAudio: probed?.audioCodec != null, file: path };
-    return new OpencvReader(info, capture, trim, options.signal);
+    const streams = chosen?.audio ?? [];
+    const sound = { streams, offset: 0, mayGoBack: probed?.timesMayGoBack ?? false };
+    const info = { source: name, width, height, frameRate, duration, hasAudio: streams.length > 0, file: path, sound };
+    const reader = new OpencvReader(info, capture, trim, options.signal);
+    const lost = beyondOpencv(options, probed, video);
+    if (lost.length > 0) {
+      reader.warnings.push(`OpenCV does not see to ${lost.join(', ')} of ${name}; --decoder ffmpeg does`);
+    }
+    return reader;
   }
 
   async *frames(): AsyncGenerator<RgbFrame, void, undefined> {

@@ -25,6 +25,8 @@ export class VideoEncoder implements AsyncDisposable {
   #process: FfmpegProcess | null = null;
   #firstTime = 0;
   #lastTime = -1;
+  /** The last picture and for how long it is shown, where that is longer than the encoder would show it. */
+  #held: { readonly parts: readonly Uint8Array[]; readonly until: number } | null = null;
   #ended = false;
 
   private constructor(
@@ -42,9 +44,10 @@ export class VideoEncoder implements AsyncDisposable {
 
   /**
    * Adds a picture: `parts` together are height·width pixels. Resolves when ffmpeg has taken it, so that its buffers may be
-   * reused. `time` is in seconds and must grow; the first picture's becomes 0. Throws DISK_FULL, FFMPEG_FAILED, ABORTED.
+   * reused. `time` is in seconds and must grow; the first picture's becomes 0. `duration`: for how long it is shown if it is the
+   * last one; default as long as a picture usually is. Throws DISK_FULL, FFMPEG_FAILED, ABORTED.
    */
-  async write(parts: readonly Uint8Array[], time: number): Promise<void> {
+  async write(parts: readonly Uint8Array[], time: number, duration?: number): Promise<void> {
     await this.#guard(async () => {
       const { width, height, pixelFormat } = this.options;
       const bytes = parts.reduce((sum, part) => sum + part.length, 0);
@@ -54,17 +57,30 @@ export class VideoEncoder implements AsyncDisposable {
       const relative = time - this.#firstTime;
       if (!(relative > this.#lastTime)) throw new RangeError(`the time of a picture, ${time} s, does not grow`);
       this.#lastTime = relative;
-      const { stdin } = process;
-      await process.whileRunning<void>((resolve, reject) => {
-        stdin.cork();
-        stdin.write(matroskaFrameHeader(relative, bytes));
-        parts.forEach((part, i) => {
-          const done = (error: Error | null | undefined) => (error ? reject(error) : resolve());
-          if (i === parts.length - 1) stdin.write(part, done);
-          else stdin.write(part);
-        });
-        stdin.uncork();
+      await this.#send(process, parts, relative, bytes);
+      const end = duration === undefined ? relative : relative + duration;
+      // Buffers are reused, so a picture that stays longer than usual is kept by copy.
+      const stays = duration !== undefined && duration > 1.5 * this.#usual;
+      this.#held = stays ? { parts: parts.map((part) => part.slice()), until: end - this.#usual } : null;
+    });
+  }
+
+  /** Seconds that the container gives to the last picture. */
+  get #usual(): number {
+    return 1 / (this.options.frameRate ?? 25);
+  }
+
+  #send(process: FfmpegProcess, parts: readonly Uint8Array[], time: number, bytes: number): Promise<void> {
+    const { stdin } = process;
+    return process.whileRunning<void>((resolve, reject) => {
+      stdin.cork();
+      stdin.write(matroskaFrameHeader(time, bytes));
+      parts.forEach((part, i) => {
+        const done = (error: Error | null | undefined) => (error ? reject(error) : resolve());
+        if (i === parts.length - 1) stdin.write(part, done);
+        else stdin.write(part);
       });
+      stdin.uncork();
     });
   }
 
@@ -74,6 +90,12 @@ export class VideoEncoder implements AsyncDisposable {
       const process = this.#process;
       if (process === null) {
         throw new RvosError('NO_FRAMES', `no frame was written to ${this.path}`, 'Nothing was left behind.');
+      }
+      if (this.#held !== null) {
+        // The last picture's duration is not among the things that a stream of frames can say to every ffmpeg: shown again
+        // where its usual duration begins, it lasts as long as it should.
+        const { parts, until } = this.#held;
+        await this.#send(process, parts, until, parts.reduce((sum, part) => sum + part.length, 0));
       }
       process.stdin.end();
       const end = await process.ended;

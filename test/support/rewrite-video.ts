@@ -9,13 +9,14 @@ export async function rewriteVideo(
   more: Partial<MaskedVideoOptions> = {},
 ) {
   const reader = await openVideo(input, trim);
-  const { width, height, frameRate } = reader.info;
+  const { width, height, frameRate, sampleAspect, sound } = reader.info;
   const writer = await MaskedVideoWriter.open(output, {
     width,
     height,
     frameRate,
+    sampleAspect,
     captions: [],
-    audioFrom: { path: input, ...trim },
+    ...(sound && { audioFrom: { path: input, sound, ...trim } }),
     ...more,
   });
   for await (const frame of reader.frames()) {
