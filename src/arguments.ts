@@ -31,6 +31,10 @@ export const argument = {
     expected: `one of ${values.map((value) => JSON.stringify(value)).join(', ')}`,
     accepts: (value) => values.includes(value as string),
   }),
+  either: (one: Expectation, other: Expectation): Expectation => ({
+    expected: `${one.expected} or ${other.expected}`,
+    accepts: (value) => one.accepts(value) || other.accepts(value),
+  }),
 } satisfies Record<string, Expectation | ((...limits: never[]) => Expectation)>;
 
 /** An argument that cannot be taken: its name, what was expected and what came. */

@@ -5,6 +5,7 @@ import type { SegmentProgress } from './results/segmentation-stream.js';
 import type { FrameOptions } from './results/supplied-frames.js';
 import { type Priority, priorities } from './scheduling/priority.js';
 import type { UrlOptions } from './video/download.js';
+import type { OpenVideoOptions } from './video/frame.js';
 import type { WindowTail } from './windows.js';
 
 /** Options of every run; what is left out is the model's (`model.json`). */
@@ -32,6 +33,12 @@ export interface VideoRunOptions extends RunOptions, UrlOptions {
   readonly start?: number;
   readonly end?: number;
   readonly decoder?: 'ffmpeg' | 'opencv';
+  /** Which stream's pictures, by ffprobe's `index`; default: the one marked as default, else the first. */
+  readonly videoStream?: number | undefined;
+  /** Which stream's sound goes along, by ffprobe's `index`, or none; default: the default one of the pictures' program. */
+  readonly audioStream?: number | 'none' | undefined;
+  /** Make whole pictures of interlaced fields; default false. */
+  readonly deinterlace?: boolean | undefined;
   /** Frames per second of a folder of images; default 25. */
   readonly imageFrameRate?: number;
   /** Says whether the video is a long one: where others wait for a decoder, one is kept free for those that are not. */
@@ -59,6 +66,9 @@ export function sentenceList(sentences: Sentences): readonly string[] {
   );
 }
 
+/** No container has more streams. */
+const maxStreamIndex = 65535;
+
 const runOptions: Record<keyof RunOptions, Expectation> = {
   signal: argument.signal,
   onProgress: argument.callback,
@@ -76,6 +86,9 @@ const videoRunOptions: Record<keyof VideoRunOptions, Expectation> = {
   start: argument.number(0),
   end: argument.number(0),
   decoder: argument.oneOf(['ffmpeg', 'opencv']),
+  videoStream: argument.integer(0, maxStreamIndex),
+  audioStream: argument.either(argument.integer(0, maxStreamIndex), argument.oneOf(['none'])),
+  deinterlace: argument.flag,
   imageFrameRate: argument.number(0.001, 1000),
   allowPrivateUrls: argument.flag,
   urlProxy: argument.flag,
@@ -99,4 +112,11 @@ export function checkVideoRunOptions(options: VideoRunOptions): void {
 /** The same for a run of supplied frames. */
 export function checkFrameRunOptions(options: RunOptions & FrameOptions): void {
   checkOptions('a run', options, frameRunOptions);
+}
+
+/** What of a run's options says how its video is read. */
+export function openOptions(options: VideoRunOptions): OpenVideoOptions {
+  const { start, end, videoStream, audioStream, deinterlace, decoder, imageFrameRate, allowPrivateUrls, urlProxy } =
+    options;
+  return { start, end, videoStream, audioStream, deinterlace, decoder, imageFrameRate, allowPrivateUrls, urlProxy };
 }

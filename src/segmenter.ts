@@ -16,6 +16,7 @@ import { inFlight } from './scheduling/in-flight.js';
 import {
   checkFrameRunOptions,
   checkVideoRunOptions,
+  openOptions,
   type RunOptions,
   type Sentences,
   sentenceList,
@@ -23,8 +24,8 @@ import {
 } from './segment-options.js';
 import { KeptDownload } from './video/download.js';
 import type { RgbFrame, VideoInfo } from './video/frame.js';
-import { pixelAspect } from './video/sample-aspect.js';
 import { openVideo } from './video/open-video.js';
+import { pixelAspect } from './video/sample-aspect.js';
 import { type Windowed, windowFrames } from './windows.js';
 
 export interface SegmenterOptions {
@@ -152,9 +153,7 @@ export class Segmenter implements AsyncDisposable {
       accepts: (value) => typeof value === 'string',
     });
     checkVideoRunOptions(options);
-    const { start, end, decoder, imageFrameRate, allowPrivateUrls, urlProxy } = options;
-    const urls = { allowPrivateUrls, urlProxy, keptDownload };
-    const open = (signal: AbortSignal) => openVideo(video, { start, end, decoder, imageFrameRate, ...urls, signal });
+    const open = (signal: AbortSignal) => openVideo(video, { ...openOptions(options), keptDownload, signal });
     return this.#start(sentenceList(sentences), options, (signal) =>
       decodedSource(open, { signal, isLong: options.isLong }),
     );

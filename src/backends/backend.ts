@@ -39,7 +39,9 @@ export interface Preprocessing {
 
 export interface SegmentOptions {
   /** What differs from the model's own preprocessing. */
-  readonly preprocessing?: Partial<Pick<Preprocessing, 'shortSide' | 'longSide' | 'antialias' | 'sizeRule' | 'pixelAspect'>>;
+  readonly preprocessing?: Partial<
+    Pick<Preprocessing, 'shortSide' | 'longSide' | 'antialias' | 'sizeRule' | 'pixelAspect'>
+  >;
   /** Positions within the window that are kept after the backbone (A2D: the centre frame); default all. */
   readonly frames?: readonly number[];
   /** `best`: the mask of the object query with the best referred score; `all`: of every object query. */

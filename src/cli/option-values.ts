@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Size } from '../preprocess/size-rule.js';
 import { cleanSentence } from '../text/clean.js';
+import { parseTime } from '../video/timestamps.js';
 import { UsageError } from './usage-error.js';
 
 /** A number from `least` to `most`, both allowed. */
@@ -28,6 +29,20 @@ function range(what: string, least: number, most: number): string {
   return Number.isFinite(most)
     ? `A ${what} from ${least} to ${most} is expected`
     : `A ${what} of at least ${least} is expected`;
+}
+
+/** Seconds, or `[h…:]m:ss[.fff]`, the form in which times are printed. */
+export function timeOption(text: string): number {
+  const seconds = parseTime(text);
+  if (seconds === undefined) {
+    throw new InvalidArgumentError('Seconds are expected, as 62.5, or minutes and seconds, as 1:02.5 or 00:01:02.500.');
+  }
+  return seconds;
+}
+
+/** A stream's number as ffprobe gives it, or `none`. */
+export function audioStreamOption(text: string): number | 'none' {
+  return text === 'none' ? text : integerOption(0, 9999)(text);
 }
 
 /** HEIGHTxWIDTH in pixels. */

@@ -5,14 +5,14 @@ import { configure } from '../configure.js';
 import { RvosError } from '../errors.js';
 import { maxNetworkSide } from '../preprocess/size-rule.js';
 import { drainInto, type SinkOpener } from '../results/frame-sink.js';
-import { queriesJson } from '../results/masks-json.js';
+import { queriesJson, videoJson } from '../results/masks-json.js';
 import { contactSheetOutput, maskedVideoOutput, masksOutput } from '../results/outputs.js';
 import type { SegmentSummary } from '../results/segmented-frame.js';
 import { Segmenter } from '../segmenter.js';
 import type { WindowTail } from '../windows.js';
 import { buildDisplay } from './build-progress.js';
 import { interruption } from './interruption.js';
-import { checkNoEmptySentence, integerOption, numberOption } from './option-values.js';
+import { audioStreamOption, checkNoEmptySentence, integerOption, numberOption, timeOption } from './option-values.js';
 import { progressDisplay } from './progress.js';
 import { print } from './standard-output.js';
 
@@ -22,6 +22,9 @@ interface SegmentCommandOptions {
   readonly build?: boolean;
   readonly start?: number;
   readonly end?: number;
+  readonly videoStream?: number;
+  readonly audioStream?: number | 'none';
+  readonly deinterlace?: boolean;
   readonly shortSide?: number;
   readonly longSide?: number;
   readonly antialias?: 'on' | 'off';
@@ -57,8 +60,19 @@ export function registerSegment(program: Command): void {
     )
     .addOption(new Option('--backend <name>', 'what runs the network').choices(backendChoices).default('auto'))
     .option('--build', 'build TensorRT engines that are missing, else they are an error')
-    .option('--start <seconds>', 'begin here; times count from the first frame', numberOption(0))
-    .option('--end <seconds>', 'end before this time', numberOption(0))
+    .option('--start <time>', 'begin here, as 62.5 or 1:02.5; times count from the first frame', timeOption)
+    .option('--end <time>', 'end before this time', timeOption)
+    .option(
+      '--video-stream <n>',
+      "which pictures, by ffprobe's index (default: the stream that players take)",
+      integerOption(0, 9999),
+    )
+    .option(
+      '--audio-stream <n|none>',
+      "which sound goes along, by ffprobe's index (default: the one that belongs to the pictures)",
+      audioStreamOption,
+    )
+    .option('--deinterlace', 'make whole pictures of interlaced fields')
     .option(
       '--short-side <pixels>',
       "network size: the frame's shorter side (default: the model's)",
@@ -132,11 +146,11 @@ async function segment(video: string, sentences: readonly string[], options: Seg
     told = true;
   };
   try {
-    const { start, end, shortSide, longSide, tail, linkWindows, decoder, minScore } = options;
-    const { allowPrivateUrls, urlProxy } = options;
+    const { start, end, videoStream, audioStream, deinterlace, allowPrivateUrls, urlProxy } = options;
+    const { shortSide, longSide, tail, linkWindows, decoder, minScore } = options;
     const stream = segmenter.stream(video, sentences, {
-      ...{ start, end, shortSide, longSide, tail, linkWindows, decoder, minScore, signal },
-      ...{ allowPrivateUrls, urlProxy },
+      ...{ start, end, videoStream, audioStream, deinterlace, allowPrivateUrls, urlProxy },
+      ...{ shortSide, longSide, tail, linkWindows, decoder, minScore, signal },
       antialias: antialias === undefined ? undefined : antialias === 'on',
       onProgress: (state) => {
         tellBackend();
@@ -196,10 +210,9 @@ function printJson(
   outputs: readonly WantedOutput[],
   seconds: number,
 ): void {
-  const { source, width, height, frameRate, frames } = summary.video;
   const value = {
     ...used,
-    video: { source, width, height, frame_rate: frameRate, frames },
+    video: { source: summary.video.source, ...videoJson(summary) },
     queries: queriesJson(summary),
     outputs: Object.fromEntries(outputs.map(({ name, path }) => [name.replaceAll(' ', '_'), resolve(path)])),
     warnings: summary.warnings,

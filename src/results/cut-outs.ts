@@ -59,7 +59,11 @@ export class CutOutVideoSink implements FrameSink {
   }
 
   write({ frame, masks }: SegmentedFrame): Promise<void> {
-    return this.writer.write({ data: cutOut(frame, masks[this.query]!, { hidden: 'kept' }), time: frame.time, duration: frame.duration });
+    return this.writer.write({
+      data: cutOut(frame, masks[this.query]!, { hidden: 'kept' }),
+      time: frame.time,
+      duration: frame.duration,
+    });
   }
 
   finish(): Promise<void> {

@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { AtomicFile } from '../files/atomic-output.js';
 import { toOutputError } from '../files/output-error.js';
+import { ratioText } from '../video/sample-aspect.js';
 import { timestamp } from '../video/timestamps.js';
 import type { FrameSink, SinkContext } from './frame-sink.js';
 import { MaskSpool } from './mask-spool.js';
@@ -49,9 +50,9 @@ export class MasksJsonSink implements FrameSink {
  * `{size: [height, width], counts}`, `boxes[query][frame]` is [x, y, width, height] in pixels.
  */
 export async function writeMasksJson(output: AtomicFile, spool: MaskSpool, summary: SegmentSummary): Promise<void> {
-  const { width, height, frameRate, frames } = summary.video;
+  const { width, height } = summary.video;
   const head = {
-    video: { width, height, frame_rate: frameRate, frames },
+    video: videoJson(summary),
     queries: queriesJson(summary),
     timestamps: summary.times.map(timestamp),
   };
@@ -74,6 +75,12 @@ export async function writeMasksJson(output: AtomicFile, spool: MaskSpool, summa
     throw toOutputError(error, output.target);
   }
   await output.finish();
+}
+
+/** The `video` of every JSON that rvos writes; sizes are in stored pixels, turned upright. */
+export function videoJson({ video }: Pick<SegmentSummary, 'video'>) {
+  const { width, height, frameRate, frames, sampleAspect } = video;
+  return { width, height, frame_rate: frameRate, frames, sample_aspect_ratio: ratioText(sampleAspect) };
 }
 
 /** The `queries` of every JSON that rvos writes. */

@@ -3,7 +3,7 @@ import { RvosError } from '../errors.js';
 import { AtomicFile } from '../files/atomic-output.js';
 import type { Mask } from '../masks/mask.js';
 import type { Box } from '../masks/statistics.js';
-import type { VideoRunOptions } from '../segment-options.js';
+import { openOptions, type VideoRunOptions } from '../segment-options.js';
 import type { KeptDownload } from '../video/download.js';
 import type { VideoInfo, VideoReader } from '../video/frame.js';
 import { openVideo } from '../video/open-video.js';
@@ -195,9 +195,8 @@ export class SegmentResult implements AsyncDisposable {
         'Save the video to a file, or use segmenter.stream().',
       );
     }
-    const { start, end, decoder, imageFrameRate, allowPrivateUrls, urlProxy, signal } = this.options;
-    const options = { start, end, decoder, imageFrameRate, allowPrivateUrls, urlProxy, keptDownload };
-    return decodedReader((signal) => openVideo(video, { ...options, signal }), signal);
+    const options = { ...openOptions(this.options), keptDownload };
+    return decodedReader((signal) => openVideo(video, { ...options, signal }), this.options.signal);
   }
 
   async *#withMasks(reader: VideoReader): AsyncGenerator<SegmentedFrame, void, undefined> {

@@ -1,5 +1,6 @@
 import { abortError } from '../errors.js';
 import type { RgbFrame, VideoInfo } from '../video/frame.js';
+import { squarePixels } from '../video/sample-aspect.js';
 import { querySummary, type SegmentedFrame, type SegmentSummary, type WindowScore } from './segmented-frame.js';
 
 /** Frames on their way in: a video reader, or what the caller of `segmentFrames` supplies. */
@@ -133,6 +134,7 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
         width: info?.width ?? 0,
         height: info?.height ?? 0,
         frameRate: info?.frameRate ?? null,
+        sampleAspect: info?.sampleAspect ?? squarePixels,
         frames: this.#times.length,
       },
       queries: this.sentences.map((text, i) => querySummary(text, [...this.#windows[i]!])),

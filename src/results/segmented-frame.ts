@@ -1,5 +1,6 @@
 import type { Mask } from '../masks/mask.js';
 import type { RgbFrame } from '../video/frame.js';
+import type { Ratio } from '../video/sample-aspect.js';
 
 /** A frame whose masks are final. */
 export interface SegmentedFrame {
@@ -41,6 +42,8 @@ export interface SegmentSummary {
     readonly height: number;
     /** Frames per second; null where unknown. */
     readonly frameRate: number | null;
+    /** Displayed width of a stored pixel over its height. */
+    readonly sampleAspect: Ratio;
     readonly frames: number;
   };
   readonly queries: readonly QuerySummary[];

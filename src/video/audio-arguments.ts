@@ -57,7 +57,8 @@ export async function audioArguments(
   for (const stream of streams) {
     for (const form of forms(audio, stream, firstTime)) {
       if (!(await works(form, stream))) continue;
-      const why = stream === streams[0] ? [] : [`${cannotBeTaken(streams[0]!)}: that of stream ${stream.index} is taken`];
+      const why =
+        stream === streams[0] ? [] : [`${cannotBeTaken(streams[0]!)}: that of stream ${stream.index} is taken`];
       return take(form, stream, why);
     }
   }

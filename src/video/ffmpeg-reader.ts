@@ -201,7 +201,8 @@ export class FfmpegReader implements VideoReader {
     if (!known && log.hasAudio) {
       this.warnings.push(`the sound of ${this.#source} is not kept: it is read once and in order; give it as a file`);
     }
-    if (log.unknownMatrix !== null) this.warnings.push(`${this.#source}: ffmpeg says “${log.unknownMatrix}”; colours may be wrong`);
+    if (log.unknownMatrix !== null)
+      this.warnings.push(`${this.#source}: ffmpeg says “${log.unknownMatrix}”; colours may be wrong`);
     return {
       source: this.#source,
       width,

@@ -65,6 +65,8 @@ export interface ProbedStream {
 
 export interface ProbedFile {
   readonly streams: readonly ProbedStream[];
+  /** Seconds from the file's earliest time to its last; null if the container does not say. */
+  readonly duration: number | null;
   /** Indices of the streams of each program; empty for containers without programs. */
   readonly programs: readonly (readonly number[])[];
   /** True where the container states the duration of each frame, so that a long last one is meant. */
@@ -103,18 +105,16 @@ function describe({ streams, programs, format }: z.infer<typeof probeSchema>): P
   const formats = (format.format_name ?? '').split(',');
   const isMatroska = formats.includes('matroska');
   const origin = finite(format.start_time) ?? 0;
+  // Matroska's durations count from 0, wherever the times begin.
+  const whole = positive(Number(format.duration) - (isMatroska ? origin : 0));
   const only = streams.length === 1;
   const endOf = (stream: (typeof streams)[number]): number | null => {
     const own = positive(Number(stream.duration));
     if (own !== null) return (finite(stream.start_time) ?? origin) + own - origin;
-    // Matroska's durations count from 0, wherever the times begin.
     const tag = seconds(stream.tags?.DURATION);
     if (tag !== null) return tag - origin;
-    const whole = positive(Number(format.duration));
-    if (whole === null) return null;
-    if (isMatroska) return whole - origin;
     // Of several streams another one may be the longest.
-    return only || stream.codec_type === 'video' ? whole : null;
+    return only || isMatroska || stream.codec_type === 'video' ? whole : null;
   };
   return {
     streams: streams.map((stream) => ({
@@ -134,6 +134,7 @@ function describe({ streams, programs, format }: z.infer<typeof probeSchema>): P
       primaries: known(stream.color_primaries),
       matrix: known(stream.color_space),
     })),
+    duration: whole,
     programs: programs.map((program) => program.streams.map(({ index }) => index)),
     hasFrameDurations: ['mov', 'matroska', 'gif', 'apng', 'webp'].some((name) => formats.includes(name)),
     timesMayGoBack: !formats.includes('mov'),

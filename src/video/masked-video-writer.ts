@@ -122,7 +122,7 @@ export class MaskedVideoWriter implements AsyncDisposable {
 
 function chooseCodec(encoders: ReadonlySet<string>): { options: string[]; warnings: string[] } {
   if (encoders.has('libx264')) {
-    return { options: ['-c:v', 'libx264', '-preset', 'veryfast', '-crf', '18'], warnings: [] };
+    return { options: ['-c:v', 'libx264', '-preset', 'veryfast', '-crf', '18', '-bf', '0'], warnings: [] };
   }
   if (encoders.has('libopenh264')) return { options: ['-c:v', 'libopenh264', '-b:v', '6M'], warnings: [] };
   if (encoders.has('mpeg4')) {

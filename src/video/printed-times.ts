@@ -13,8 +13,7 @@ export class PrintedTimes {
   #grows = true;
 
   /** Ends a filter chain: hands each frame on as it is and prints its time to file descriptor 3. */
-  static readonly filters =
-    'metadata=mode=add:key=rvos:value=0,metadata=mode=print:key=rvos:file=pipe\\\\:3:direct=1';
+  static readonly filters = 'metadata=mode=add:key=rvos:value=0,metadata=mode=print:key=rvos:file=pipe\\\\:3:direct=1';
 
   push(text: string): void {
     const lines = (this.#rest + text).split('\n');

@@ -17,3 +17,17 @@ function threeDecimals(value: number): string {
   const lower = Math.floor(value * 1000);
   return ((lower % 2 === 0 ? lower : lower + 1) / 1000).toFixed(3);
 }
+
+/**
+ * Seconds of a time as people write it: a number of seconds, or `[h…:]m:ss[.fff]` with minutes of one or two digits, which
+ * `timestamp`'s own form is one of. Undefined for anything else.
+ */
+export function parseTime(text: string): number | undefined {
+  if (/^\d+(\.\d*)?$|^\.\d+$/.test(text)) return Number(text);
+  // A timestamp's seconds may round up to 60.000.
+  const match = /^(?:(\d+):)?(\d{1,2}):([0-5]\d(?:\.\d+)?|60(?:\.0+)?)$/.exec(text);
+  if (match === null) return undefined;
+  const [, hours = '0', minutes, seconds] = match;
+  if (match[1] !== undefined && Number(minutes) > 59) return undefined;
+  return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
+}

@@ -95,7 +95,12 @@ export class VideoEncoder implements AsyncDisposable {
         // The last picture's duration is not among the things that a stream of frames can say to every ffmpeg: shown again
         // where its usual duration begins, it lasts as long as it should.
         const { parts, until } = this.#held;
-        await this.#send(process, parts, until, parts.reduce((sum, part) => sum + part.length, 0));
+        await this.#send(
+          process,
+          parts,
+          until,
+          parts.reduce((sum, part) => sum + part.length, 0),
+        );
       }
       process.stdin.end();
       const end = await process.ended;
@@ -123,6 +128,8 @@ export class VideoEncoder implements AsyncDisposable {
     this.#firstTime = time;
     const args = [
       ...['-f', 'matroska', '-i', 'pipe:0', ...(await options.output(time))],
+      // What the muxer gives to the last picture; the others last until the next one.
+      ...['-bsf:v', `setts=duration=${this.#usual.toFixed(9)}/TB`],
       ...['-map_metadata', '-1', '-max_muxing_queue_size', '9999', '-y', `file:${this.file.temporaryPath}`],
     ];
     throwIfAborted(options.signal);
