@@ -63,7 +63,7 @@ export async function audioArguments(
     }
   }
   for (const stream of streams) {
-    const form = reencoded(audio, firstTime, mixedDown(stream));
+    const form = reencoded(audio, stream, firstTime, mixedDown(stream));
     if (stream.channels < 1 || !(await works(form, stream))) continue;
     const why = `the sound has ${stream.channels} channels in a layout that AAC cannot take: it is mixed down to two`;
     return take(form, stream, [why]);
@@ -75,22 +75,33 @@ export async function audioArguments(
 /** Ways to take a stream along, the best first. */
 function forms(audio: AudioSource, stream: ProbedStream, firstTime: number): readonly Form[] {
   const { start = 0, end = Number.POSITIVE_INFINITY, sound } = audio;
+  const shift = sound.firstPicture - stream.origin;
   const whole = start <= 0 && firstTime <= 0 && end === Number.POSITIVE_INFINITY;
-  const encoded = reencoded(audio, firstTime);
+  const encoded = reencoded(audio, stream, firstTime);
   if (!whole || !copied.has(stream.codec)) return [encoded];
-  // ffmpeg counts an input from its earliest stream; ours counts from the first picture.
-  const copy = {
-    before: ['-itsoffset', (-sound.offset).toFixed(6)],
-    after: ['-c:a', 'copy', ...(sound.mayGoBack ? ['-bsf:a', `setts=ts=${goesOn('max(PREV_INDURATION\\,1)')}`] : [])],
-  };
+  // ffmpeg counts the sound from its own origin; ours counts from the first picture.
+  const goes = (first: string) => ['-bsf:a', `setts=ts=${goesOn('max(PREV_INDURATION\\,1)', first)}`];
+  // An input's own offset would move the origin of a format that counts from each stream; elsewhere it is the exact one.
+  const copy = stream.hasOwnOrigin
+    ? { before: [], after: ['-c:a', 'copy', ...goes(`PTS-(${shift.toFixed(6)})/TB`)] }
+    : {
+        before: ['-itsoffset', (-shift).toFixed(6)],
+        after: ['-c:a', 'copy', ...(sound.mayGoBack ? goes('PTS') : [])],
+      };
   return [copy, encoded];
 }
 
-function reencoded({ sound, end = Number.POSITIVE_INFINITY }: AudioSource, firstTime: number, mix?: string): Form {
-  const from = sound.offset + Math.max(0, firstTime);
-  const until = Number.isFinite(end) ? `:end=${(sound.offset + end).toFixed(6)}` : '';
+function reencoded(
+  { sound, end = Number.POSITIVE_INFINITY }: AudioSource,
+  { origin }: ProbedStream,
+  firstTime: number,
+  mix?: string,
+): Form {
+  const shift = sound.firstPicture - origin;
+  const from = shift + Math.max(0, firstTime);
+  const until = Number.isFinite(end) ? `:end=${(shift + end).toFixed(6)}` : '';
   const filters = [
-    ...(sound.mayGoBack ? [`asetpts=${goesOn('NB_SAMPLES/SR/TB')}`] : []),
+    ...(sound.mayGoBack ? [`asetpts=${goesOn('NB_SAMPLES/SR/TB', 'PTS')}`] : []),
     `atrim=start=${from.toFixed(6)}${until}`,
     `asetpts=PTS-${from.toFixed(6)}/TB`,
     // Silence where the sound begins later than the pictures or has a gap.
@@ -101,9 +112,9 @@ function reencoded({ sound, end = Number.POSITIVE_INFINITY }: AudioSource, first
 }
 
 /** As `FrameTimes` does for pictures: where times go back, the line goes on from the piece before by its duration. */
-function goesOn(duration: string): string {
+function goesOn(duration: string, first: string): string {
   const along = 'PREV_OUTPTS+PTS-PREV_INPTS';
-  return `if(eq(N\\,0)\\,PTS\\,if(gte(PTS\\,PREV_INPTS)\\,${along}\\,PREV_OUTPTS+${duration}))`;
+  return `if(eq(N\\,0)\\,${first}\\,if(gte(PTS\\,PREV_INPTS)\\,${along}\\,PREV_OUTPTS+${duration}))`;
 }
 
 /** Channels in turn to the left and to the right, whatever they are called. */

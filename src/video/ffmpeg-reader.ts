@@ -213,7 +213,11 @@ export class FfmpegReader implements VideoReader {
       hasAudio: known ? audio.length > 0 : log.hasAudio,
       ...('path' in input && {
         file: input.path,
-        sound: { streams: audio, offset, mayGoBack: this.#probed?.timesMayGoBack ?? false },
+        sound: {
+          streams: audio,
+          firstPicture: (video?.origin ?? 0) + offset,
+          mayGoBack: this.#probed?.timesMayGoBack ?? false,
+        },
       }),
     };
   }

@@ -46,10 +46,13 @@ export interface ProbedStream {
   readonly isEncrypted: boolean;
   /** Frames per second, average; null if the container does not say. */
   readonly frameRate: number | null;
-  /**
-   * Seconds at which the stream's last picture or sound ends, counted as ffmpeg counts an input, from its earliest stream; null
-   * if the container does not say.
-   */
+  /** The container's time, in seconds, at which the stream begins. */
+  readonly start: number;
+  /** The container's time, in seconds, from which ffmpeg counts when it reads this stream alone. */
+  readonly origin: number;
+  /** That time is this stream's own beginning, not that of the file's earliest one. */
+  readonly hasOwnOrigin: boolean;
+  /** Seconds from `origin` at which the stream's last picture or sound ends; null if the container does not say. */
   readonly end: number | null;
   readonly channels: number;
   /** Name of the channel layout, e.g. `5.1(side)`; empty if unknown. */
@@ -74,6 +77,12 @@ export interface ProbedFile {
   /** False for containers that store durations instead of times. */
   readonly timesMayGoBack: boolean;
 }
+
+/**
+ * Formats of broadcasting and streaming, whose clock may start anywhere: of these ffmpeg counts from the earliest stream that it
+ * reads, of all others from the earliest in the file.
+ */
+const discontinuous = ['mpegts', 'mpegtsraw', 'mpeg', 'ogg', 'hls', 'dash', 'ty'];
 
 const entries = [
   'stream=index,codec_type,codec_name,codec_tag_string,avg_frame_rate,duration,start_time,channels,channel_layout',
@@ -108,9 +117,11 @@ function describe({ streams, programs, format }: z.infer<typeof probeSchema>): P
   // Matroska's durations count from 0, wherever the times begin.
   const whole = positive(Number(format.duration) - (isMatroska ? origin : 0));
   const only = streams.length === 1;
+  const ownOrigin = discontinuous.some((name) => formats.includes(name));
+  const originOf = (stream: (typeof streams)[number]) => (ownOrigin ? finite(stream.start_time) : null) ?? origin;
   const endOf = (stream: (typeof streams)[number]): number | null => {
     const own = positive(Number(stream.duration));
-    if (own !== null) return (finite(stream.start_time) ?? origin) + own - origin;
+    if (own !== null) return (finite(stream.start_time) ?? origin) + own - originOf(stream);
     const tag = seconds(stream.tags?.DURATION);
     if (tag !== null) return tag - origin;
     // Of several streams another one may be the longest.
@@ -125,6 +136,9 @@ function describe({ streams, programs, format }: z.infer<typeof probeSchema>): P
       isDefault: stream.disposition?.default === 1,
       isEncrypted: stream.codec_tag_string === 'encv' || stream.codec_tag_string === 'enca',
       frameRate: fraction(stream.avg_frame_rate),
+      start: finite(stream.start_time) ?? origin,
+      origin: originOf(stream),
+      hasOwnOrigin: ownOrigin,
       end: positive(endOf(stream) ?? undefined),
       channels: stream.channels ?? 0,
       channelLayout: known(stream.channel_layout),

@@ -18,8 +18,8 @@ export interface RgbFrame {
 export interface SoundSource {
   /** Streams that may go along, the first choice first. */
   readonly streams: readonly ProbedStream[];
-  /** Seconds from the earliest stream of the file to its first picture that was decoded. */
-  readonly offset: number;
+  /** Seconds on the container's clock at which the first picture that was decoded is shown. */
+  readonly firstPicture: number;
   /** False for containers whose times cannot go back. */
   readonly mayGoBack: boolean;
 }

@@ -95,7 +95,7 @@ export class OpencvReader implements VideoReader {
     const frameRate = video?.frameRate ?? (Number.isFinite(rate) && rate > 0 ? rate : null);
     const duration = frameRate !== null && count > 0 ? count / frameRate : null;
     const streams = chosen?.audio ?? [];
-    const sound = { streams, offset: 0, mayGoBack: probed?.timesMayGoBack ?? false };
+    const sound = { streams, firstPicture: video?.start ?? 0, mayGoBack: probed?.timesMayGoBack ?? false };
     const info = { source: name, width, height, frameRate, duration, hasAudio: streams.length > 0, file: path, sound };
     const reader = new OpencvReader(info, capture, trim, options.signal);
     const lost = beyondOpencv(options, probed, video);

@@ -241,7 +241,7 @@ describe('bad input gives one line: what, where, remedy', () => {
     ['an unknown option', 2, /unknown option '--colour'/, () => withModel(clip, 'a', '--colour')],
     ['an unknown command', 2, /unknown command 'segmnt'/, () => ['segmnt']],
     ['start after end', 2, /start 3 s is not before end 2 s/, () => withModel(clip, 'a', '--start', '3', '--end', '2')],
-    ['a start that is no number', 2, /--start.*number/, () => withModel(clip, 'a', '--start', 'soon')],
+    ['a start that is no number', 2, /--start.*[Ss]econds are expected/, () => withModel(clip, 'a', '--start', 'soon')],
     ['a negative size', 2, /--short-side.*whole number/, () => withModel(clip, 'a', '--short-side', '-5')],
     [
       'limits the wrong way round',

@@ -55,7 +55,7 @@ describe('outputs of one pass', () => {
     expect(await readdir(temporary)).toEqual([]);
 
     const json = JSON.parse(await readFile(at('masks.json'), 'utf8'));
-    expect(json.video).toEqual({ width: 96, height: 64, frame_rate: 12, frames: 40 });
+    expect(json.video).toEqual({ width: 96, height: 64, frame_rate: 12, frames: 40, sample_aspect_ratio: '1:1' });
     expect(json.queries.map(({ text }: { text: string }) => text)).toEqual(sentences);
     expect(json.queries[1]).toEqual({
       text: 'the white car',
