@@ -3,12 +3,9 @@
 //
 //   node bench/preprocess.mjs [--json] [frames, default 100]
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 
-const require = createRequire(import.meta.url);
-const core = require('node-gyp-build')(join(dirname(fileURLToPath(import.meta.url)), '..'));
+const core = createRequire(import.meta.url)('../build/Release/rvos_core.node');
 const json = process.argv.includes('--json');
 const runs = Number(process.argv.slice(2).find((argument) => /^\d+$/.test(argument)) ?? 100);
 if (!(runs > 0)) throw new Error('give a number of frames above 0');

@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import ts from 'typescript';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { loadCore } from '../../src/native/load-core.js';
@@ -13,28 +12,14 @@ const root = goldenPath('../..');
 const folder = mkdtempSync(join(tmpdir(), 'rvos-load-core-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const modules = [
-  'errors',
-  'installation',
-  'package-root',
-  'native/compiled-folder',
-  'native/load-core',
-  'native/platform-packages',
-];
-
-/** What `loadCore` answers in an installed package, compiled to dist/, that has these files beside it. */
+/** What `loadCore` answers in an installed package that has these files beside it. */
 function loadIn(name: string, files: Record<string, string | Uint8Array>): string {
   const place = join(folder, name);
   const write = (path: string, data: string | Uint8Array): void => {
     mkdirSync(dirname(join(place, path)), { recursive: true });
     writeFileSync(join(place, path), data);
   };
-  for (const module of modules) {
-    const { outputText } = ts.transpileModule(readFileSync(join(root, `src/${module}.ts`), 'utf8'), {
-      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true },
-    });
-    write(`dist/${module}.js`, outputText);
-  }
+  cpSync(join(root, 'dist'), join(place, 'dist'), { recursive: true, filter: (file) => !file.endsWith('.map') });
   write('package.json', readFileSync(join(root, 'package.json')));
   for (const [path, data] of Object.entries(files)) write(path, data);
   const script = `import('./dist/native/load-core.js').then(({ loadCore }) => {

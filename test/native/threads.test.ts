@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 
@@ -6,8 +5,7 @@ import { loadCore } from '../../src/native/load-core.js';
 import { goldenPath } from '../support/safetensors.js';
 
 const core = loadCore();
-const require = createRequire(import.meta.url);
-const addonPath = (require('node-gyp-build') as { path(root: string): string }).path(goldenPath('../..'));
+const addonPath = goldenPath('../../build/Release/rvos_core.node');
 
 function shrink(size: number): Promise<void> {
   return core.resize({
