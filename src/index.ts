@@ -73,4 +73,5 @@ export { type Versions, version, versions } from './versions.js';
 export type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './video/frame.js';
 export { openVideo } from './video/open-video.js';
 export { timestamp } from './video/timestamps.js';
+export type { VideoBytes, VideoInput } from './video/video-input.js';
 export { type WindowRange, type WindowSchedule, type WindowTail, windowRanges } from './windows.js';

@@ -26,6 +26,7 @@ import { KeptDownload } from './video/download.js';
 import type { RgbFrame, VideoInfo } from './video/frame.js';
 import { openVideo } from './video/open-video.js';
 import { pixelAspect } from './video/sample-aspect.js';
+import { isVideoInput, type VideoInput, videoInputForms } from './video/video-input.js';
 import { type Windowed, windowFrames } from './windows.js';
 
 export interface SegmenterOptions {
@@ -99,10 +100,10 @@ export class Segmenter implements AsyncDisposable {
   }
 
   /**
-   * Segments a video (file, image folder, `-`, URL) and resolves when all is done; masks are kept on disk, not in
-   * memory, until the result is disposed. Throws any `RvosError`.
+   * Segments a video (a path, image folder, `-`, an address, bytes or a stream of them: `VideoInput`) and resolves when all is
+   * done; masks are kept on disk, not in memory, until the result is disposed. Throws any `RvosError`.
    */
-  async segment(video: string, sentences: Sentences, options: VideoRunOptions = {}): Promise<SegmentResult> {
+  async segment(video: VideoInput, sentences: Sentences, options: VideoRunOptions = {}): Promise<SegmentResult> {
     const download = new KeptDownload();
     try {
       return await SegmentResult.collect(
@@ -117,7 +118,7 @@ export class Segmenter implements AsyncDisposable {
   }
 
   /** The frames of a video with their masks, each as soon as no later window can change them. */
-  stream(video: string, sentences: Sentences, options: VideoRunOptions = {}): SegmentationStream {
+  stream(video: VideoInput, sentences: Sentences, options: VideoRunOptions = {}): SegmentationStream {
     return this.#video(video, sentences, options);
   }
 
@@ -143,15 +144,12 @@ export class Segmenter implements AsyncDisposable {
   }
 
   #video(
-    video: string,
+    video: VideoInput,
     sentences: Sentences,
     options: VideoRunOptions,
     keptDownload?: KeptDownload,
   ): SegmentationStream {
-    checkArgument('video', video, {
-      expected: 'a path, an address or -',
-      accepts: (value) => typeof value === 'string',
-    });
+    checkArgument('video', video, { expected: videoInputForms, accepts: isVideoInput });
     checkVideoRunOptions(options);
     const open = (signal: AbortSignal) => openVideo(video, { ...openOptions(options), keptDownload, signal });
     return this.#start(sentenceList(sentences), options, (signal) =>

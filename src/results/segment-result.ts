@@ -8,6 +8,7 @@ import type { KeptDownload } from '../video/download.js';
 import type { VideoInfo, VideoReader } from '../video/frame.js';
 import { openVideo } from '../video/open-video.js';
 import { timestamp } from '../video/timestamps.js';
+import type { VideoInput } from '../video/video-input.js';
 import { drainInto, type FrameSink, type SinkContext, type SinkOpener } from './frame-sink.js';
 import { decodedReader } from './held-source.js';
 import { MaskSpool } from './mask-spool.js';
@@ -19,7 +20,7 @@ import type { QuerySummary, SegmentedFrame, SegmentSummary } from './segmented-f
 
 /** What the frames of a result are decoded from again. */
 export interface ResultInput {
-  readonly video: string;
+  readonly video: VideoInput;
   /** A URL's file, until the result is disposed. */
   readonly download: KeptDownload;
 }

@@ -39,15 +39,6 @@ export async function downloadVideo(
   signal?: AbortSignal,
 ): Promise<Download> {
   const { allowPrivateUrls = false, urlProxy = allowPrivateUrls, download: limits = {} } = options;
-  const folder = await mkdtemp(join(tmpdir(), 'rvos-download-')).catch((error: unknown) => {
-    throw toOutputError(error, tmpdir());
-  });
-  const forget = removeAtExit(folder);
-  const remove = async () => {
-    await rm(folder, { recursive: true, force: true });
-    forget();
-  };
-  const path = join(folder, 'video');
   const policy: DownloadPolicy = {
     ...limits,
     maxBytes: limits.maxBytes ?? videoLimits.maxBytes,
@@ -60,21 +51,35 @@ export async function downloadVideo(
       limits.refusalHint ??
       'Add --allow-private-urls (SDK: allowPrivateUrls) if the address is meant, or download the video yourself.',
   };
+  return temporaryVideo((path) => downloadFile(address, path, policy, signal));
+}
+
+/** A temporary folder of its own with one file, which `write` makes; it resolves with the name for messages. */
+export async function temporaryVideo(write: (path: string) => Promise<string>): Promise<Download> {
+  const folder = await mkdtemp(join(tmpdir(), 'rvos-download-')).catch((error: unknown) => {
+    throw toOutputError(error, tmpdir());
+  });
+  const forget = removeAtExit(folder);
+  const remove = async () => {
+    await rm(folder, { recursive: true, force: true });
+    forget();
+  };
+  const path = join(folder, 'video');
   try {
-    return { path, name: await downloadFile(address, path, policy, signal), remove };
+    return { path, name: await write(path), remove };
   } catch (error) {
     await remove();
     throw error;
   }
 }
 
-/** A video that is read several times, as for several outputs of one result: a URL is downloaded once. */
+/** A video that is read several times, as for several outputs of one result: an address is downloaded once, a stream comes once. */
 export class KeptDownload {
   #download: Promise<Download> | undefined;
 
-  /** The download, begun by the first call; after a failure the next call tries again. */
-  get(address: string, options: VideoDownloadOptions, signal?: AbortSignal): Promise<Download> {
-    const download = this.#download ?? downloadVideo(address, options, signal);
+  /** The file, which the first call makes; after a failure the next call tries again. */
+  get(make: () => Promise<Download>): Promise<Download> {
+    const download = this.#download ?? make();
     this.#download = download;
     download.catch(() => {
       this.#download = undefined;

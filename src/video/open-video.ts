@@ -1,32 +1,30 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { isatty } from 'node:tty';
 import { RvosError, throwIfAborted } from '../errors.js';
-import { downloadVideo } from './download.js';
+import { type Download, downloadVideo } from './download.js';
 import { ffmpegAbilities } from './ffmpeg.js';
 import { FfmpegReader } from './ffmpeg-reader.js';
 import type { OpenVideoOptions, VideoReader } from './frame.js';
 import { ImageFolderReader } from './image-folder-reader.js';
 import { OpencvReader } from './opencv-reader.js';
 import { checkTrim } from './trim.js';
+import { inputText, isVideoBytes, spoolVideo, type VideoInput } from './video-input.js';
 import { withCleanup } from './with-cleanup.js';
 
 /**
  * Opens a video: a file of any container, a folder of images (png, jpg, jpeg, webp, bmp in natural order), `-` for
- * standard input, or an http(s) URL, which is downloaded first. Throws BAD_ARGUMENT, NOT_FOUND, NOT_A_VIDEO, NO_FRAMES,
- * BAD_FRAME_SIZE, FFMPEG_MISSING, FFMPEG_FAILED, OPENCV_MISSING, ADDRESS_REFUSED, DOWNLOAD_FAILED, LIMIT_EXCEEDED, ABORTED.
+ * standard input, or an http(s) URL, which is downloaded first; also a `URL`, bytes and streams of bytes (`VideoInput`).
+ * Throws BAD_ARGUMENT, NOT_FOUND, NOT_A_VIDEO, NO_FRAMES, BAD_FRAME_SIZE, FFMPEG_MISSING, FFMPEG_FAILED, OPENCV_MISSING,
+ * ADDRESS_REFUSED, DOWNLOAD_FAILED, LIMIT_EXCEEDED, ABORTED.
  */
-export async function openVideo(input: string, options: OpenVideoOptions = {}): Promise<VideoReader> {
+export async function openVideo(video: VideoInput, options: OpenVideoOptions = {}): Promise<VideoReader> {
   checkTrim(options);
   throwIfAborted(options.signal);
+  if (isVideoBytes(video)) return openTemporary(() => spoolVideo(video, options, options.signal), options);
+  const input = inputText(video);
   if (input === '-') return openStandardInput(options);
   if (/^https?:\/\//i.test(input)) {
-    const { keptDownload, signal } = options;
-    if (keptDownload) {
-      const { path, name } = await keptDownload.get(input, options, signal);
-      return openFile(path, name, options);
-    }
-    const download = await downloadVideo(input, options, signal);
-    return withCleanup(openFile(download.path, download.name, options), () => download.remove());
+    return openTemporary(() => downloadVideo(input, options, options.signal), options);
   }
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(input)?.[1];
   if (input === '' || input.includes('\0')) throw notFound('the name of the video is empty or not a name');
@@ -49,6 +47,14 @@ export async function openVideo(input: string, options: OpenVideoOptions = {}): 
     return openFile(input, input, options);
   }
   return openPipe(input, options);
+}
+
+/** A video that has to be brought into a file first: removed with the reader, or kept for the next one. */
+async function openTemporary(make: () => Promise<Download>, options: OpenVideoOptions): Promise<VideoReader> {
+  const { keptDownload } = options;
+  const { path, name, remove } = keptDownload ? await keptDownload.get(make) : await make();
+  const opening = openFile(path, name, options);
+  return keptDownload ? opening : withCleanup(opening, remove);
 }
 
 async function openFile(path: string, name: string, options: OpenVideoOptions): Promise<VideoReader> {
