@@ -84,7 +84,7 @@ describe('AtomicFile', () => {
   });
 
   it('is removed when the process ends without finishing it', async () => {
-    const compiled = compileSource(['errors', 'files/']);
+    const compiled = compileSource();
     try {
       const script = `
         import { AtomicFile, AtomicFolder } from ${JSON.stringify(join(compiled.folder, 'files/atomic-output.js'))};

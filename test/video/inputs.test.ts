@@ -99,17 +99,7 @@ describe('a folder of images', () => {
 describe('pipes', () => {
   /** Runs the compiled reader in a child process and returns what it prints. */
   async function inChild(script: string, input: string): Promise<string> {
-    const compiled = compileSource([
-      'byte-size',
-      'download/',
-      'errors',
-      'files/',
-      'installation',
-      'native/sharp',
-      'package-root',
-      'scheduling/',
-      'video/',
-    ]);
+    const compiled = compileSource();
     try {
       const code = `
         import { openVideo } from ${JSON.stringify(join(compiled.folder, 'video/open-video.js'))};
@@ -158,17 +148,7 @@ describe('pipes', () => {
   });
 
   it('a terminal is refused', async () => {
-    const compiled = compileSource([
-      'byte-size',
-      'download/',
-      'errors',
-      'files/',
-      'installation',
-      'native/sharp',
-      'package-root',
-      'scheduling/',
-      'video/',
-    ]);
+    const compiled = compileSource();
     try {
       const script = join(compiled.folder, 'terminal.js');
       await writeFile(

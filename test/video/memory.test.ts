@@ -8,17 +8,7 @@ import { ffmpeg, videoFolder } from '../support/videos.js';
 let folder: Awaited<ReturnType<typeof videoFolder>>;
 let compiled: ReturnType<typeof compileSource>;
 beforeAll(async () => {
-  compiled = compileSource([
-    'byte-size',
-    'download/',
-    'errors',
-    'files/',
-    'installation',
-    'native/sharp',
-    'package-root',
-    'scheduling/',
-    'video/',
-  ]);
+  compiled = compileSource();
   folder = await videoFolder();
   const source = ['-f', 'lavfi', '-i', 'testsrc2=size=1280x720:rate=25:duration=10'];
   await ffmpeg(...source, '-c:v', 'mpeg4', '-q:v', '8', join(folder.path, '10.mp4'));

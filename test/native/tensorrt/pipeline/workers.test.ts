@@ -24,7 +24,7 @@ beforeAll(async () => {
   addon.setStageRunner(runSynthetic);
   folder = await mkdtemp(join(tmpdir(), 'rvos-pipeline-'));
   engines = await writeSyntheticEngines(folder);
-  compiled = compileSource(['tensors']);
+  compiled = compileSource();
   const network = readFileSync(join(import.meta.dirname, '../../../support/synthetic-network.ts'), 'utf8');
   const { outputText } = ts.transpileModule(network.replaceAll('../../src/', './'), {
     compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true },
