@@ -12,6 +12,8 @@ export const errorCodes: Readonly<Record<RvosErrorCode, string>> = Object.freeze
   BAD_MODEL_FOLDER: 'a model folder is incomplete, damaged or of an unknown form',
   BAD_TENSOR_FILE: 'a safetensors file is damaged or holds other tensors than needed',
   BAD_DATA_SET: 'a data set has another form than expected',
+  BAD_STORE: 'a store of jobs is damaged or in use',
+  CANNOT_LISTEN: 'a server cannot listen at its address',
   OUTPUT_EXISTS: 'an output is there already',
   OUTPUT_NOT_WRITABLE: 'an output cannot be written',
   DISK_FULL: 'no space is left',

@@ -10,6 +10,8 @@ export type RvosErrorCode =
   | 'BAD_MODEL_FOLDER'
   | 'BAD_TENSOR_FILE'
   | 'BAD_DATA_SET'
+  | 'BAD_STORE'
+  | 'CANNOT_LISTEN'
   | 'OUTPUT_EXISTS'
   | 'OUTPUT_NOT_WRITABLE'
   | 'DISK_FULL'

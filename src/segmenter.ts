@@ -65,10 +65,21 @@ const segmenterOptions: Record<keyof SegmenterOptions, Expectation> = {
   signal: argument.signal,
 };
 
+/** Seconds of the steps of all runs. */
+export interface RunObserver {
+  /** A window's new frames, from when they were asked for; waiting for a decoder's frames and for memory included. */
+  decoded(seconds: number): void;
+  /** A window's masks, from when they were asked for. */
+  computed(seconds: number): void;
+}
+
 let streams = 0;
 
 /** Sentences in, masks out. Holds a network that is ready to run; any number of videos may pass through it. */
 export class Segmenter implements AsyncDisposable {
+  /** Told how long steps took; for metrics. */
+  observer: RunObserver | undefined;
+
   private constructor(
     readonly model: SegmenterModel,
     readonly backend: Backend,
@@ -210,14 +221,17 @@ export class Segmenter implements AsyncDisposable {
 
     const compute = async ({ start, frames }: Windowed<RgbFrame>) => {
       hold.compute(1);
+      const asked = performance.now();
       const shared = pending.filter(({ index }) => index >= start);
       const link = options.linkWindows ? texts.map((_, sentence) => earlierMasks(shared, sentence)) : undefined;
-      return this.backend.segment({ stream, start, frames }, texts, {
+      const masks = await this.backend.segment({ stream, start, frames }, texts, {
         preprocessing: preprocessing(options, source.info),
         ...(link && { link }),
         priority: options.priority,
         signal,
       });
+      this.observer?.computed((performance.now() - asked) / 1000);
+      return masks;
     };
     // Linking needs the masks of the window before. How far frames are decoded ahead is for the frame memory to say.
     const limit = () => (options.linkWindows ? 1 : this.backend.windowsInFlight);
@@ -231,7 +245,8 @@ export class Segmenter implements AsyncDisposable {
       }
     };
 
-    for await (const { value: window, result, release } of inFlight(windows, compute, { limit, signal })) {
+    const decoded = timed(windows, (seconds) => this.observer?.decoded(seconds));
+    for await (const { value: window, result, release } of inFlight(decoded, compute, { limit, signal })) {
       const { start, end, frames } = window;
       const { sentences } = await result;
       const unchanged = pending.filter(({ index }) => index < start);
@@ -255,6 +270,16 @@ export class Segmenter implements AsyncDisposable {
       hold.compute(-1);
     }
     yield* leave(pending);
+  }
+}
+
+/** Passes everything on and tells how long each item was waited for. */
+async function* timed<T>(items: AsyncIterable<T>, tell: (seconds: number) => void): AsyncGenerator<T, void, undefined> {
+  let asked = performance.now();
+  for await (const item of items) {
+    tell((performance.now() - asked) / 1000);
+    yield item;
+    asked = performance.now();
   }
 }
 

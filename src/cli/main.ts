@@ -11,6 +11,7 @@ import { exitCodes, interruptedExitCode, interruption } from './interruption.js'
 import { registerModels } from './models.js';
 import { registerPull } from './pull.js';
 import { registerSegment } from './segment.js';
+import { registerServe } from './serve.js';
 import { registerSetup } from './setup.js';
 import { registerStage } from './stage.js';
 import { guardStandardStreams, print, printed } from './standard-output.js';
@@ -78,6 +79,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage; 130 by Ctrl-C, 143 by SIGTERM, 129 
   registerTokenize(program);
   registerStage(program);
   registerEval(program);
+  registerServe(program);
   registerSetup(program);
   registerDoctor(program);
   return program;

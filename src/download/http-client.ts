@@ -54,7 +54,7 @@ export class HttpClient implements AsyncDisposable {
     const name = plainName(url);
     const hops: Answer[] = [];
     for (;;) {
-      this.#checkHost(url);
+      checkHost(url, this.policy);
       const { statusCode, headers, body } = await this.#request(url, name, options);
       const location = headers.location;
       if (statusCode >= 300 && statusCode < 400 && typeof location === 'string') {
@@ -104,17 +104,18 @@ export class HttpClient implements AsyncDisposable {
       throw toDownloadError(error, name, signal);
     }
   }
+}
 
-  #checkHost(url: URL): void {
-    const { addresses, allowHosts, denyHosts, refusalHint } = this.policy;
-    const literal = literalAddress(url.hostname);
-    const local = literal ? !isPublicAddress(literal) : /(^|\.)localhost\.?$/i.test(url.hostname);
-    if (addresses === 'public' && local) throw refusedAddress(url.hostname, this.policy);
-    const listed = (hosts: readonly string[]) => hosts.some((host) => isBelow(url.hostname, host));
-    if ((allowHosts && !listed(allowHosts)) || (denyHosts && listed(denyHosts))) {
-      const hint = refusalHint ?? 'Ask whoever runs this service.';
-      throw new RvosError('ADDRESS_REFUSED', `the host ${url.hostname} is not allowed`, hint);
-    }
+/** What can be told of a host without a connection. Throws `RvosError` ADDRESS_REFUSED. */
+export function checkHost(url: URL, policy: DownloadPolicy): void {
+  const { addresses, allowHosts, denyHosts, refusalHint } = policy;
+  const literal = literalAddress(url.hostname);
+  const local = literal ? !isPublicAddress(literal) : /(^|\.)localhost\.?$/i.test(url.hostname);
+  if (addresses === 'public' && local) throw refusedAddress(url.hostname, policy);
+  const listed = (hosts: readonly string[]) => hosts.some((host) => isBelow(url.hostname, host));
+  if ((allowHosts && !listed(allowHosts)) || (denyHosts && listed(denyHosts))) {
+    const hint = refusalHint ?? 'Ask whoever runs this service.';
+    throw new RvosError('ADDRESS_REFUSED', `the host ${url.hostname} is not allowed`, hint);
   }
 }
 

@@ -1,4 +1,5 @@
 import { abortError, throwIfAborted } from '../errors.js';
+import { type BatchMessage, batchChannel } from './batch-channel.js';
 import { FairQueue, type Queued } from './fair-queue.js';
 import type { Priority } from './priority.js';
 
@@ -156,6 +157,7 @@ export class WindowScheduler<Job, Result> {
       return;
     }
     this.#running.set(batch, calls);
+    if (batchChannel.hasSubscribers) batchChannel.publish({ windows: calls.length } satisfies BatchMessage);
     batch.done
       .then(
         (again) => {

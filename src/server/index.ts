@@ -1,4 +1,9 @@
 /** What users of `rvos/server` import. */
+export { createServer, SegmentationServer, type ServerOptions } from './create-server.js';
+export type { Job, JobChanges, JobOptions, JobOutput, JobResult, JobState } from './job.js';
+export type { JobStore } from './job-store.js';
+export { defaultLimits, type ServerLimits } from './limits.js';
+export { LmdbJobStore } from './lmdb-job-store.js';
 export {
   type Deadline,
   type FrameSize,

@@ -4,10 +4,11 @@ import type { SegmentResult } from '../results/segment-result.js';
 import type { SegmentationStream } from '../results/segmentation-stream.js';
 import type { FrameOptions, SuppliedFrames } from '../results/supplied-frames.js';
 import { frameMemory } from '../scheduling/frame-memory.js';
-import type { RunOptions, VideoRunOptions } from '../segment-options.js';
-import { Segmenter, type SegmenterOptions } from '../segmenter.js';
+import type { RunOptions, Sentences, VideoRunOptions } from '../segment-options.js';
+import { type RunObserver, Segmenter, type SegmenterOptions } from '../segmenter.js';
 import { ffmpegAbilities } from '../video/ffmpeg.js';
 import { probeFile } from '../video/ffprobe.js';
+import type { VideoInput } from '../video/video-input.js';
 import { deadlineSignal } from './deadline.js';
 
 export interface Deadline {
@@ -43,7 +44,7 @@ export interface ServiceState {
  * (`configure`). Runs that find no room wait.
  */
 export class SegmentationService implements AsyncDisposable {
-  readonly #shortSeconds: number;
+  readonly shortSeconds: number;
   #runs = 0;
   #disposed = false;
 
@@ -51,7 +52,7 @@ export class SegmentationService implements AsyncDisposable {
     readonly segmenter: Segmenter,
     options: ServiceOptions,
   ) {
-    this.#shortSeconds = options.shortSeconds ?? 10;
+    this.shortSeconds = options.shortSeconds ?? 10;
   }
 
   /** Throws what `Segmenter.open` throws; with `warmUp` also what a run throws. */
@@ -73,14 +74,19 @@ export class SegmentationService implements AsyncDisposable {
     return service;
   }
 
+  /** Told how long steps of all runs took; for metrics. */
+  set observer(observer: RunObserver | undefined) {
+    this.segmenter.observer = observer;
+  }
+
   get state(): ServiceState {
     return { runs: this.#runs, waiting: frameMemory.waiting, frameBytes: frameMemory.held };
   }
 
   /** Segments a video and resolves when all is done; as `Segmenter.segment`, with a deadline. */
   async segment(
-    video: string,
-    sentences: readonly string[],
+    video: VideoInput,
+    sentences: Sentences,
     options: VideoRunOptions & Deadline = {},
   ): Promise<SegmentResult> {
     const { deadlineSeconds, ...rest } = options;
@@ -95,7 +101,7 @@ export class SegmentationService implements AsyncDisposable {
   }
 
   /** Frames with their masks, window by window; as `Segmenter.stream`, with a deadline. */
-  stream(video: string, sentences: readonly string[], options: VideoRunOptions & Deadline = {}): SegmentationStream {
+  stream(video: VideoInput, sentences: Sentences, options: VideoRunOptions & Deadline = {}): SegmentationStream {
     const { deadlineSeconds, ...rest } = options;
     const { signal, end } = deadlineSignal(deadlineSeconds, options.signal);
     return this.#counted(() => this.segmenter.stream(video, sentences, this.#placed(video, { ...rest, signal })), end);
@@ -104,7 +110,7 @@ export class SegmentationService implements AsyncDisposable {
   /** The same for frames that the caller supplies. */
   segmentFrames(
     frames: SuppliedFrames,
-    sentences: readonly string[],
+    sentences: Sentences,
     options: RunOptions & FrameOptions & Deadline = {},
   ): SegmentationStream {
     const { deadlineSeconds, ...rest } = options;
@@ -153,14 +159,18 @@ export class SegmentationService implements AsyncDisposable {
   }
 
   /** Files that ffprobe finds to be longer than a short one, and whatever is no file, leave a decoder to others. */
-  #placed(video: string, options: VideoRunOptions): VideoRunOptions {
+  #placed(video: VideoInput, options: VideoRunOptions): VideoRunOptions {
     const isLong = async (signal: AbortSignal) => {
-      const file = await stat(video).catch(() => undefined);
-      if (!file?.isFile()) return true;
+      if (typeof video !== 'string' || !(await isFile(video))) return true;
       const probed = await probeFile(video, await ffmpegAbilities(), signal);
       const { start = 0, end = Number.POSITIVE_INFINITY } = options;
-      return Math.min(end, probed?.duration ?? Number.POSITIVE_INFINITY) - start > this.#shortSeconds;
+      return Math.min(end, probed?.duration ?? Number.POSITIVE_INFINITY) - start > this.shortSeconds;
     };
     return { isLong, ...options };
   }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() ?? false;
 }

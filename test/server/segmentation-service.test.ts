@@ -1,32 +1,12 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Frames, SegmentOptions, TextFeatures } from '../../src/backends/backend.js';
 import { frameMemory } from '../../src/scheduling/frame-memory.js';
-import { OneAtATime } from '../../src/scheduling/one-at-a-time.js';
 import { Segmenter } from '../../src/segmenter.js';
 import { SegmentationService } from '../../src/server/index.js';
-import { FakeBackend, fakeModel, syntheticFrames } from '../support/fake-backend.js';
+import { type FakeBackend, fakeModel, syntheticFrames } from '../support/fake-backend.js';
+import { TurnBackend } from '../support/turn-backend.js';
 import { ffmpeg, videoFolder } from '../support/videos.js';
-
-/** One window at a time, `milliseconds` each, in the scheduler's order. */
-class TurnBackend extends FakeBackend {
-  readonly #turns = new OneAtATime();
-  readonly order: number[] = [];
-
-  constructor(milliseconds = 5) {
-    super({ before: () => sleep(milliseconds) });
-  }
-
-  override segment(window: Frames, texts: readonly TextFeatures[], options: SegmentOptions = {}) {
-    const { priority, signal } = options;
-    const job = () => {
-      this.order.push(window.stream);
-      return super.segment(window, texts, options);
-    };
-    return this.#turns.run(job, { request: window.stream, priority, signal });
-  }
-}
 
 async function open(backend: FakeBackend = new TurnBackend()) {
   return SegmentationService.around(Segmenter.around(await fakeModel(), backend));
