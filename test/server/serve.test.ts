@@ -1,14 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { serve } from '../support/serve-process.js';
 import { form, json } from '../support/test-server.js';
 import { ffmpeg } from '../support/videos.js';
 
-const entry = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 const small = { short_side: '32', long_side: '64' };
 let scratch: string;
 let short: Buffer;
@@ -23,35 +21,6 @@ beforeAll(async () => {
   [short, long] = [await make('short.mp4', 0.2), await make('long.mp4', 120)];
 });
 afterAll(() => rm(scratch, { recursive: true, force: true }));
-
-/** `rvos serve` as a process of its own, listening. */
-async function serve(data: string, ...options: string[]) {
-  const args = [entry, 'serve', '--port', '0', '--data', data, '--min-free-disk', '0B', '--threads', '1', ...options];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const told = { out: '', err: '' };
-  child.stdout.on('data', (chunk) => {
-    told.out += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    told.err += chunk;
-  });
-  const ended = once(child, 'exit').then(([code, signal]) => code ?? signal);
-  let address: string | undefined;
-  while (child.exitCode === null && !address) {
-    address = / at (http:\S+)/.exec(told.err)?.[1];
-    if (!address) await sleep(20);
-  }
-  return {
-    ...{ child, told, ended },
-    fetch: (path: string, init: RequestInit = {}) => fetch(`${address}${path}`, init),
-    kill: (signal: NodeJS.Signals) => end(child, signal, ended),
-  };
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals, ended: Promise<unknown>) {
-  child.kill(signal);
-  return ended;
-}
 
 const post = (body: FormData, headers: Record<string, string> = {}) => ({ method: 'POST', body, headers });
 
