@@ -26,8 +26,10 @@ export interface ServerLimits {
   readonly uploadSeconds: number;
   /** Seconds that a request's headers may take; default 10. */
   readonly headerSeconds: number;
-  /** Bytes a second that a body must bring on average after its first 10 seconds; default 1000. */
+  /** Bytes a second that a body must bring on average over its time so far; default 1000. */
   readonly minBodyRate: number;
+  /** Seconds of a body after which its rate counts; default 10. */
+  readonly bodyGraceSeconds: number;
   /** Seconds that fetching a URL may take; default 900. */
   readonly urlSeconds: number;
   /** Seconds that a job may run; default 21,600 (6 hours). */
@@ -51,6 +53,7 @@ export const defaultLimits: ServerLimits = {
   uploadSeconds: 3600,
   headerSeconds: 10,
   minBodyRate: 1000,
+  bodyGraceSeconds: 10,
   urlSeconds: 900,
   jobSeconds: 21_600,
   rateLimit: undefined,

@@ -22,7 +22,7 @@ export async function serve(data: string, ...options: string[]) {
     if (!address) await sleep(20);
   }
   return {
-    ...{ child, told, ended },
+    ...{ address, child, told, ended },
     fetch: (path: string, init: RequestInit = {}) => fetch(`${address}${path}`, init),
     /** Sends the signal; resolves with how the process ended. */
     kill: (signal: NodeJS.Signals) => {

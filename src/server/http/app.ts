@@ -38,7 +38,8 @@ export async function makeApp({ limits, metrics, log, hasKeys }: AppOptions): Pr
     },
     genReqId: () => randomUUID(),
     exposeHeadRoutes: false,
-    routerOptions: { maxParamLength: 100 },
+    // Any id that is none is a 404, also a very long one.
+    routerOptions: { maxParamLength: headerBytes },
     forceCloseConnections: 'idle',
     clientErrorHandler: (error, socket) => answerBadClient(error, socket),
   }) as FastifyInstance;
@@ -51,13 +52,9 @@ export async function makeApp({ limits, metrics, log, hasKeys }: AppOptions): Pr
     if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
     return reply.code(problem.status).type(problemType).serializer(JSON.stringify).send(problemBody(problem));
   });
-  app.setNotFoundHandler((_, reply) => {
-    const problem = new Problem(404, 'NOT_FOUND', 'there is nothing at this address');
-    return reply.code(404).type(problemType).serializer(JSON.stringify).send(problemBody(problem));
-  });
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...securityHeaders, 'x-request-id': request.id });
-    watchBodyRate(request.raw, limits.minBodyRate, () => {
+    watchBodyRate(request.raw, limits, () => {
       const slow = new Problem(408, 'TOO_SLOW', `the body brings less than ${limits.minBodyRate} bytes a second`);
       if (!reply.raw.headersSent) answerProblem(request.raw.socket, slow);
       request.raw.destroy(slow);
@@ -68,6 +65,7 @@ export async function makeApp({ limits, metrics, log, hasKeys }: AppOptions): Pr
     metrics.request(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
     if (!request.raw.complete) linger(request.raw);
   });
+  refuseOtherMethods(app);
   await app.register(multipart, { throwFileSizeLimit: false });
   if (limits.rateLimit !== undefined) {
     await app.register(rateLimit, {
@@ -94,6 +92,29 @@ export async function makeApp({ limits, metrics, log, hasKeys }: AppOptions): Pr
     transform: jsonSchemaTransform,
   });
   return app;
+}
+
+/** A known address answers 405 to methods that are not its own. */
+function refuseOtherMethods(app: FastifyInstance): void {
+  const methods = new Map<string, Set<string>>();
+  app.addHook('onRoute', ({ url, method }) => {
+    const known = methods.get(url) ?? new Set();
+    methods.set(url, known);
+    for (const name of [method].flat()) known.add(name);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0]!;
+    const found = [...methods].find(([url]) => pathPattern(url).test(path));
+    if (found) reply.header('allow', [...found[1]].join(', '));
+    const problem = found
+      ? new Problem(405, 'METHOD_NOT_ALLOWED', `this address takes ${[...found[1]].join(', ')}`)
+      : new Problem(404, 'NOT_FOUND', 'there is nothing at this address');
+    return reply.code(problem.status).type(problemType).serializer(JSON.stringify).send(problemBody(problem));
+  });
+}
+
+function pathPattern(url: string): RegExp {
+  return new RegExp(`^${url.replace(/:[a-z]+/g, '[^/]+')}/?$`);
 }
 
 const securityHeaders = {

@@ -6,6 +6,7 @@ import { requestSchema } from './schemas.js';
 interface Operation {
   readonly parameters?: readonly object[];
   operationId?: string;
+  security?: readonly object[];
   readonly responses: Record<string, { description?: string; content?: Record<string, object> }>;
 }
 interface Document {
@@ -47,6 +48,7 @@ export function openApiDocument(made: object, limits: ServerLimits): object {
     for (const [method, operation] of Object.entries(operations)) {
       const id = operationIds[`${method} ${path}`];
       if (id) operation.operationId = id;
+      if (path.startsWith('/health/')) operation.security = [];
       for (const [status, response] of Object.entries(operation.responses)) {
         response.description = descriptions[status] ?? 'A problem';
         const json = response.content?.['application/json'];

@@ -23,6 +23,6 @@ export type OwnRequest = FastifyRequest<{ Params: { id: string } }>;
 /** The owner's job of the request's id. */
 export type OwnJob = (request: OwnRequest) => Promise<Job>;
 
-export const jobParams = z.object({ id: z.string().max(64) });
+export const jobParams = z.object({ id: z.string() });
 export const problems = (...codes: number[]) => Object.fromEntries(codes.map((code) => [code, problemSchema]));
 export const ndjson = 'application/x-ndjson';

@@ -31,12 +31,16 @@ export const serviceRoutes: FastifyPluginAsyncZod<ServiceRoutesOptions> = async 
       return { models: [{ ...told, window: { length, overlap }, min_score: model.minScore }] };
     },
   );
-  app.get('/health/live', { schema: { summary: 'It runs', response: { 200: healthSchema } } }, async () => {
-    return { status: 'ok' as const, reasons: [] };
-  });
+  app.get(
+    '/health/live',
+    { exposeHeadRoute: true, schema: { summary: 'It runs', response: { 200: healthSchema } } },
+    async () => {
+      return { status: 'ok' as const, reasons: [] };
+    },
+  );
   app.get(
     '/health/ready',
-    { schema: { summary: 'It takes jobs', response: { 200: healthSchema, 503: healthSchema } } },
+    { exposeHeadRoute: true, schema: { summary: 'It takes jobs', response: { 200: healthSchema, 503: healthSchema } } },
     async (_, reply) => {
       const reasons = await unready();
       if (reasons.length === 0) return reply.code(200).send({ status: 'ok', reasons });

@@ -73,8 +73,9 @@ async function receiveUpload(
         const name = `${randomBytes(16).toString('hex')}${safeEnding(part.filename)}`;
         input = name;
         const hash = createHash('sha256');
+        // Else its end is waited for, and an endless body has none.
+        part.file.once('limit', () => part.file.destroy(tooLarge(limits.maxUpload)));
         await receive(part.file, folders.upload(name), hash);
-        if (part.file.truncated) throw tooLarge(limits.maxUpload);
         if (part.file.bytesRead === 0) throw new Problem(422, 'NOT_A_VIDEO', 'the video is empty');
         digest = hash.digest('hex');
       } else if (part.valueTruncated || part.fieldnameTruncated) {
@@ -106,7 +107,7 @@ async function receive(file: Readable, path: string, hash: Hash): Promise<void> 
   try {
     await pipeline(file, measured, createWriteStream(path, { flags: 'wx' }));
   } catch (error) {
-    throw toOutputError(error, path);
+    throw error instanceof Problem ? error : toOutputError(error, path);
   }
 }
 
