@@ -1,3 +1,4 @@
+import { parseByteSize } from './byte-size.js';
 import { RvosError } from './errors.js';
 
 /** What an argument or option may be: in words for the error, and as a test. */
@@ -27,6 +28,16 @@ export const argument = {
     expected: `a whole number from ${least} to ${most}`,
     accepts: (value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most,
   }),
+  byteSize: {
+    expected: 'a number of bytes, as 4e9, "4GB" or "4GiB"',
+    accepts: (value) => {
+      try {
+        return (typeof value === 'number' || typeof value === 'string') && parseByteSize(value, '') >= 0;
+      } catch {
+        return false;
+      }
+    },
+  },
   oneOf: (values: readonly string[]): Expectation => ({
     expected: `one of ${values.map((value) => JSON.stringify(value)).join(', ')}`,
     accepts: (value) => values.includes(value as string),

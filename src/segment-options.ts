@@ -1,4 +1,5 @@
 import { argument, checkArgument, checkOptions, type Expectation } from './arguments.js';
+import { parseByteSize } from './byte-size.js';
 import { RvosError } from './errors.js';
 import { maxNetworkSide } from './preprocess/size-rule.js';
 import type { SegmentProgress } from './results/segmentation-stream.js';
@@ -39,6 +40,11 @@ export interface VideoRunOptions extends RunOptions, UrlOptions {
   readonly audioStream?: number | 'none' | undefined;
   /** Make whole pictures of interlaced fields; default false. */
   readonly deinterlace?: boolean | undefined;
+  /**
+   * Most bytes that are kept in a temporary file of what comes through a pipe and cannot be decoded as it comes, or as a stream; as
+   * a number or as `4GB` (10^9), `4GiB` (2^30); default 4 GB.
+   */
+  readonly maxSpool?: number | string | undefined;
   /** Frames per second of a folder of images; default 25. */
   readonly imageFrameRate?: number;
   /** Says whether the video is a long one: where others wait for a decoder, one is kept free for those that are not. */
@@ -89,6 +95,7 @@ const videoRunOptions: Record<keyof VideoRunOptions, Expectation> = {
   videoStream: argument.integer(0, maxStreamIndex),
   audioStream: argument.either(argument.integer(0, maxStreamIndex), argument.oneOf(['none'])),
   deinterlace: argument.flag,
+  maxSpool: argument.byteSize,
   imageFrameRate: argument.number(0.001, 1000),
   allowPrivateUrls: argument.flag,
   urlProxy: argument.flag,
@@ -118,5 +125,7 @@ export function checkFrameRunOptions(options: RunOptions & FrameOptions): void {
 export function openOptions(options: VideoRunOptions): OpenVideoOptions {
   const { start, end, videoStream, audioStream, deinterlace, decoder, imageFrameRate, allowPrivateUrls, urlProxy } =
     options;
-  return { start, end, videoStream, audioStream, deinterlace, decoder, imageFrameRate, allowPrivateUrls, urlProxy };
+  const maxSpool = options.maxSpool === undefined ? undefined : parseByteSize(options.maxSpool, 'maxSpool');
+  const which = { start, end, videoStream, audioStream, deinterlace, decoder, imageFrameRate };
+  return { ...which, maxSpool, allowPrivateUrls, urlProxy };
 }

@@ -39,6 +39,7 @@ interface SegmentCommandOptions {
   readonly contactSheet?: string;
   readonly threads?: number;
   readonly maxFrameMemory?: string;
+  readonly maxSpool?: string;
   readonly force?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
@@ -107,6 +108,7 @@ export function registerSegment(program: Command): void {
     .option('--masks <out.json or folder>', 'write the masks: COCO run lengths, or one PNG for each frame and sentence')
     .option('--contact-sheet <out.png>', 'write a picture: frames in columns, sentences in rows')
     .option('--threads <n>', 'CPU threads (default: all cores)', integerOption(1, 1024))
+    .option('--max-spool <size>', 'most bytes kept on disk of a video that comes through a pipe (default: 4GB)')
     .option('--max-frame-memory <size>', 'decoded frames held in memory, as 512MB or 1GiB (default: 512MB)')
     .option('--force', 'replace outputs that exist')
     .option('--quiet', 'no progress')
@@ -146,10 +148,10 @@ async function segment(video: string, sentences: readonly string[], options: Seg
     told = true;
   };
   try {
-    const { start, end, videoStream, audioStream, deinterlace, allowPrivateUrls, urlProxy } = options;
+    const { start, end, videoStream, audioStream, deinterlace, maxSpool, allowPrivateUrls, urlProxy } = options;
     const { shortSide, longSide, tail, linkWindows, decoder, minScore } = options;
     const stream = segmenter.stream(video, sentences, {
-      ...{ start, end, videoStream, audioStream, deinterlace, allowPrivateUrls, urlProxy },
+      ...{ start, end, videoStream, audioStream, deinterlace, maxSpool, allowPrivateUrls, urlProxy },
       ...{ shortSide, longSide, tail, linkWindows, decoder, minScore, signal },
       antialias: antialias === undefined ? undefined : antialias === 'on',
       onProgress: (state) => {

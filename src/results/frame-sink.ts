@@ -41,7 +41,7 @@ export async function drainInto(stream: SegmentationStream, openers: readonly Si
     const summary = stream.summary();
     for (const sink of sinks) await sink.finish(summary);
     const warnings = sinks.flatMap((sink) => sink.warnings ?? []);
-    return { ...summary, warnings: [...summary.warnings, ...warnings] };
+    return { ...summary, warnings: [...new Set([...summary.warnings, ...warnings])] };
   } catch (error) {
     await Promise.allSettled([stream.close(), ...sinks.map((sink) => sink.abort())]);
     throw error;

@@ -1,7 +1,7 @@
 import { writeFileAtomic } from '../files/atomic-output.js';
 import type { Mask } from '../masks/mask.js';
 import { sharp } from '../native/sharp.js';
-import { fitText, paint } from './captions.js';
+import { fitText, paint } from './captions/captions.js';
 import type { RgbFrame } from './frame.js';
 import { timestamp } from './timestamps.js';
 

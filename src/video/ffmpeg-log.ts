@@ -53,6 +53,7 @@ export class FfmpegLog {
   #damage: string | null = null;
   #damageCount = 0;
   #unknownMatrix: string | null = null;
+  #refusedStill = false;
   #rest = '';
   #input = true;
 
@@ -67,6 +68,7 @@ export class FfmpegLog {
     if (this.#input && /Stream #0:\d+/.test(line) && this.streams.length < keptStreams) this.streams.push(line);
     const unknown = /\[warning\] (.*(?:unsupported|unknown|unspecified).*colou?r ?space.*)$/i.exec(line)?.[1];
     if (unknown !== undefined) this.#unknownMatrix ??= printable(unknown);
+    if (/^\[image2 @ .*format not on whitelist/i.test(line)) this.#refusedStill = true;
     const error = /^(?:\[[^\]]* @ [^\]]*\] )*\[(?:error|fatal|panic)\] (.*)$/.exec(line)?.[1];
     if (error === undefined || matches(error, harmless)) return;
     if (damaging.test(error) && !aboutMetadata.test(error)) {
@@ -108,6 +110,11 @@ export class FfmpegLog {
   /** What ffmpeg says of a colour matrix that it does not know; null if it knows it. */
   get unknownMatrix(): string | null {
     return this.#unknownMatrix;
+  }
+
+  /** The input's name ends as those of still pictures do, which is no format that ffmpeg was allowed. */
+  get refusedStill(): boolean {
+    return this.#refusedStill;
   }
 
   has(text: string): boolean {

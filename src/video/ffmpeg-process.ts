@@ -9,8 +9,8 @@ export interface FfmpegEnd {
 }
 
 export interface FfmpegRunOptions {
-  /** `pipe` to write to `process.stdin`, a file descriptor that ffmpeg reads as `pipe:0`. */
-  readonly stdin: 'ignore' | 'pipe' | number;
+  /** `pipe` to write to `process.stdin`, which ffmpeg reads as `pipe:0`. */
+  readonly stdin: 'ignore' | 'pipe';
   readonly stdout: 'ignore' | 'pipe';
   /** A pipe from ffmpeg's file descriptor 3. */
   readonly extra?: 'pipe';

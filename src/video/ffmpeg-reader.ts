@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { RvosError, throwIfAborted } from '../errors.js';
 import { type ChosenStreams, chooseStreams } from './choose-streams.js';
 import { type FfmpegAbilities, ffmpegFilters } from './ffmpeg.js';
@@ -14,14 +16,16 @@ import { pictureFilters } from './picture-filters.js';
 import { PrintedTimes } from './printed-times.js';
 import { checkTrim, noFramesIn, type Trim } from './trim.js';
 
-/** Where ffmpeg reads from: a regular file, or a descriptor it can read only once and in order. */
+/** Where ffmpeg reads from: a regular file, or bytes that come once and in order. */
 export type FfmpegInput =
   | {
       readonly path: string;
       /** Options in front of the input, for files that ffmpeg must not take for something else. */
       readonly options?: readonly string[];
     }
-  | { readonly descriptor: number };
+  | { readonly stream: Readable };
+
+const stillPicture = ['-f', 'image2', '-pattern_type', 'none'];
 
 /** Decoded frames kept ahead of the consumer. */
 const framesAhead = 2;
@@ -74,11 +78,13 @@ export class FfmpegReader implements VideoReader {
     this.#chosen = setUp.chosen;
     this.warnings.push(...setUp.warnings);
     this.#process = new FfmpegProcess(decoderArguments(input, setUp, options.threads), {
-      stdin: 'path' in input ? 'ignore' : input.descriptor,
+      stdin: 'path' in input ? 'ignore' : 'pipe',
       stdout: 'pipe',
       extra: 'pipe',
       signal: options.signal,
     });
+    // Its end, early or not, is the process's to tell.
+    if ('stream' in input) pipeline(input.stream, this.#process.stdin, { signal: options.signal }).catch(() => {});
     this.#demuxer = new NutDemuxer({
       stream: (stream) => {
         checkFrameSize(source, stream.width, stream.height);
@@ -118,6 +124,11 @@ export class FfmpegReader implements VideoReader {
     try {
       const first = await reader.#read();
       if (first === undefined) {
+        // A still picture by its ending, perhaps with a pattern in its name that is none.
+        if ('path' in input && !input.options && reader.#process.log.refusedStill) {
+          await reader.close();
+          return FfmpegReader.open(source, { ...input, options: stillPicture }, abilities, options);
+        }
         throw decodingFailure(source, reader.#process.log, reader.#end!, reader.#piped);
       }
       reader.#next = first;

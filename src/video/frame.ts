@@ -71,6 +71,8 @@ export interface OpenVideoOptions extends VideoDownloadOptions {
   readonly imageFrameRate?: number;
   /** Where a URL's download is kept for the next time it is opened; default: it is removed when the reader closes. */
   readonly keptDownload?: KeptDownload;
+  /** Most bytes that are kept in a temporary file of what comes through a pipe or as a stream; default 4 GB. */
+  readonly maxSpool?: number | undefined;
   /** Which stream's pictures, by ffprobe's `index`; default: the one marked as default, else the first. */
   readonly videoStream?: number | undefined;
   /** Which stream's sound goes along, by ffprobe's `index`; default: the default one of the picture's program. */

@@ -1,6 +1,7 @@
 import { RvosError } from '../errors.js';
 import { type AudioSource, audioArguments } from './audio-arguments.js';
-import { type Caption, captionStrips, stripHeight } from './captions.js';
+import { type Caption, captionStrips, stripHeight } from './captions/captions.js';
+import { missingLetters } from './captions/missing-letters.js';
 import { ffmpegAbilities, ffmpegEncoders } from './ffmpeg.js';
 import type { RgbFrame } from './frame.js';
 import type { Ratio } from './sample-aspect.js';
@@ -49,7 +50,7 @@ export class MaskedVideoWriter implements AsyncDisposable {
     const strip = stripHeight(height, captions.length);
     const scale = timeScale(frameRate);
     const ratio = sampleAspect ? `${sampleAspect.numerator}/${sampleAspect.denominator}` : '1';
-    const warnings = [...codec.warnings];
+    const warnings = [...codec.warnings, ...(await missingLetters(captions.map(({ text }) => text)))];
     const sound = async (firstTime: number): Promise<readonly string[]> => {
       if (audioFrom === undefined) return ['-map', '0:v:0'];
       const { options: taken, warnings: told } = await audioArguments(audioFrom, firstTime, abilities, signal);

@@ -39,10 +39,10 @@ function beyondOpencv(
   ];
 }
 
-/** OpenCV's numbers of capture properties. */
 /** Its ffmpeg alone: other parts of OpenCV take names for addresses or pipelines. */
 const ffmpegBackend = 1900;
 
+/** OpenCV's numbers of capture properties. */
 const property = { milliseconds: 0, width: 3, height: 4, frameRate: 5, frameCount: 7 } as const;
 
 /**

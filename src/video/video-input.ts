@@ -2,26 +2,34 @@ import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatByteSize } from '../byte-size.js';
-import { videoLimits } from '../download/download-policy.js';
 import { abortError, RvosError, throwIfAborted } from '../errors.js';
 import { toOutputError } from '../files/output-error.js';
 import { orAbort } from '../or-abort.js';
-import { type Download, temporaryVideo, type VideoDownloadOptions } from './download.js';
+import { type Download, temporaryVideo } from './download.js';
 
 /**
  * A video as a caller may have it: a path, an image folder, `-` or an address as text; a `URL`; the bytes of a file, whole
  * (`Uint8Array`, `Buffer`, `ArrayBuffer`, `Blob`, `File`) or as they come (`Readable`, a web stream, any async iterable of bytes).
- * Bytes are always those of a file, whatever its container; frames go to `segmentFrames`.
+ * A name that is not UTF-8 is given by its bytes. Bytes are always those of a file, whatever its container; frames go to `segmentFrames`.
  */
-export type VideoInput = string | URL | VideoBytes;
+export type VideoInput = string | URL | VideoPath | VideoBytes;
 export type VideoBytes = ArrayBufferView | ArrayBuffer | Blob | AsyncIterable<Uint8Array>;
+
+/** A file or an image folder whose name is no text: its bytes, as `readdir` gives them with `encoding: 'buffer'`. */
+export interface VideoPath {
+  readonly path: Uint8Array;
+}
 
 /** For messages. */
 export const videoInputForms =
   'a path, an address, a URL, bytes (Buffer, typed array, ArrayBuffer, Blob, File) or a stream of bytes';
 
 export function isVideoInput(value: unknown): value is VideoInput {
-  return typeof value === 'string' || value instanceof URL || isVideoBytes(value);
+  return typeof value === 'string' || value instanceof URL || isVideoPath(value) || isVideoBytes(value);
+}
+
+export function isVideoPath(value: unknown): value is VideoPath {
+  return typeof value === 'object' && value !== null && 'path' in value && value.path instanceof Uint8Array;
 }
 
 export function isVideoBytes(value: unknown): value is VideoBytes {
@@ -40,27 +48,40 @@ export function inputText(input: string | URL): string {
   }
 }
 
+/** Bytes of a video that are kept in a temporary file, at most. */
+export const defaultMaxSpool = 4e9;
+
+export interface SpoolOptions {
+  /** Default 4 GB. */
+  readonly maxSpool?: number | undefined;
+  /** For messages; default a `File`'s own name. */
+  readonly name?: string | undefined;
+  /** What to do where there are more bytes. */
+  readonly hint?: string | undefined;
+}
+
+function nameOf(bytes: VideoBytes): string {
+  return bytes instanceof File && bytes.name ? basename(bytes.name) : 'video bytes';
+}
+
 /**
  * Writes bytes to a temporary file, where decoders can seek in them. Throws `RvosError` BAD_ARGUMENT (a stream of something
  * else), NOT_A_VIDEO (no byte), LIMIT_EXCEEDED, DISK_FULL, ABORTED.
  */
 export async function spoolVideo(
   bytes: VideoBytes,
-  { download }: VideoDownloadOptions = {},
+  { maxSpool = defaultMaxSpool, name = nameOf(bytes), hint = 'Raise maxSpool, or give a file.' }: SpoolOptions = {},
   signal?: AbortSignal,
 ): Promise<Download> {
   throwIfAborted(signal);
-  const maxBytes = download?.maxBytes ?? videoLimits.maxBytes;
-  const name = bytes instanceof File && bytes.name ? basename(bytes.name) : 'video bytes';
   return temporaryVideo(async (path) => {
     const file = await open(path, 'wx');
     try {
       let written = 0;
       for await (const piece of pieces(bytes, signal)) {
         written += piece.byteLength;
-        if (written > maxBytes) {
-          const hint = 'Give a smaller video, or a file.';
-          throw new RvosError('LIMIT_EXCEEDED', `${name}: more than ${formatByteSize(maxBytes)}`, hint);
+        if (written > maxSpool) {
+          throw new RvosError('LIMIT_EXCEEDED', `${name}: more than ${formatByteSize(maxSpool)}`, hint);
         }
         await file.writeFile(piece);
       }

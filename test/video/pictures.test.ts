@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Mask } from '../../src/masks/mask.js';
-import { bitmapText } from '../../src/video/bitmap-font.js';
-import { captionStrips, fitText, stripHeight } from '../../src/video/captions.js';
+import { bitmapText } from '../../src/video/captions/bitmap-font.js';
+import { captionStrips, fitText, stripHeight } from '../../src/video/captions/captions.js';
 import { ContactSheet, type ContactSheetOptions } from '../../src/video/contact-sheet.js';
 import type { RgbFrame } from '../../src/video/frame.js';
 import { compileSource } from '../support/compiled-source.js';
@@ -103,8 +103,8 @@ describe('captions', () => {
         '<?xml version="1.0"?><fontconfig><dir>/nonexistent</dir></fontconfig>',
       );
       const script = `
-        import { fitText } from ${JSON.stringify(join(compiled.folder, 'video/captions.js'))};
-        import { bitmapText } from ${JSON.stringify(join(compiled.folder, 'video/bitmap-font.js'))};
+        import { fitText } from ${JSON.stringify(join(compiled.folder, 'video/captions/captions.js'))};
+        import { bitmapText } from ${JSON.stringify(join(compiled.folder, 'video/captions/bitmap-font.js'))};
         const text = await fitText('a red ball', 400, 26);
         console.log(Buffer.compare(text.data, bitmapText('a red ball', 26 * 0.8).data), text.width);`;
       const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], {

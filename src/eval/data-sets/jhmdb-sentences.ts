@@ -6,7 +6,7 @@ import { describeError, throwIfAborted } from '../../errors.js';
 import type { Mask } from '../../masks/mask.js';
 import { maskStatistics } from '../../masks/statistics.js';
 import type { RgbFrame } from '../../video/frame.js';
-import { decodePicture } from '../../video/image-folder-reader.js';
+import { decodePicture } from '../../video/pictures/picture.js';
 import { badAnnotation, maxAnnotationPixels } from '../annotations/bad-annotation.js';
 import { columnMajorMask } from '../annotations/column-major-mask.js';
 import { type MatArray, readMatArray } from '../annotations/mat-file.js';

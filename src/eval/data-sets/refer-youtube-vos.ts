@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { throwIfAborted } from '../../errors.js';
-import { decodePicture } from '../../video/image-folder-reader.js';
+import { decodePicture } from '../../video/pictures/picture.js';
 import { badAnnotation } from '../annotations/bad-annotation.js';
 import { objectMask, readObjectMap } from '../annotations/palette-png.js';
 import { readAnnotation } from '../annotations/read-annotation.js';

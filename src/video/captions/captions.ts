@@ -1,17 +1,9 @@
-import { sharp } from '../native/sharp.js';
-import { bitmapText } from './bitmap-font.js';
+import { type Coverage, render } from './render-text.js';
 
 export interface Caption {
   readonly text: string;
   /** Red, green, blue, 0…255. */
   readonly color: readonly [number, number, number];
-}
-
-/** Text as pixels: uint8 [height, width], 0 where there is none, 255 where it covers a pixel. */
-export interface Coverage {
-  readonly width: number;
-  readonly height: number;
-  readonly data: Uint8Array;
 }
 
 /** The published height of a strip is 36 pixels, for pictures of 360 lines. */
@@ -93,34 +85,4 @@ export async function fitText(text: string, maxWidth: number, lineHeight: number
 
 function fits(text: Coverage, width: number, height: number): boolean {
   return text.width <= width && text.height <= height;
-}
-
-async function render(text: string, size: number): Promise<Coverage> {
-  if (text.trim() === '') return { width: 0, height: 0, data: new Uint8Array(0) };
-  fontsWork ??= findFonts();
-  if (!(await fontsWork)) return bitmapText(text, size);
-  return renderWithFonts(text, size);
-}
-
-async function renderWithFonts(text: string, size: number): Promise<Coverage> {
-  const markup = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
-  const image = sharp({ text: { text: markup, font: `sans ${Math.max(1, size * 0.75).toFixed(1)}`, dpi: 96 } });
-  const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
-  const pixels = info.width * info.height;
-  if (info.channels === 1) return { width: info.width, height: info.height, data };
-  const coverage = new Uint8Array(pixels);
-  for (let i = 0; i < pixels; i++) coverage[i] = data[i * info.channels]!;
-  return { width: info.width, height: info.height, data: coverage };
-}
-
-let fontsWork: Promise<boolean> | undefined;
-
-/** Without any font (small containers) every letter becomes the same box. */
-async function findFonts(): Promise<boolean> {
-  try {
-    const [narrow, wide] = await Promise.all([renderWithFonts('i', 24), renderWithFonts('W', 24)]);
-    return narrow.width !== wide.width;
-  } catch {
-    return false;
-  }
 }

@@ -1,4 +1,4 @@
-import type { Coverage } from './captions.js';
+import type { Coverage } from './render-text.js';
 
 /**
  * Letters of 5×7 dots for machines without any font: printable ASCII from the blank on, five columns each as two hex

@@ -1,0 +1,102 @@
+import { createReadStream, fstatSync, open as openFile } from 'node:fs';
+import { Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { RvosError } from '../errors.js';
+import { orAbort } from '../or-abort.js';
+import { isAnimatedWebp } from './pictures/animated-webp-reader.js';
+
+/** As much of the beginning as is looked at: the boxes of an MP4 in front of its pictures, but not its index. */
+const headBytes = 4096;
+
+/** A pipe, socket or device: bytes that come once and in order. */
+export class PipedVideo {
+  readonly #source: Readable;
+  readonly #iterator: AsyncIterator<Buffer, undefined>;
+  readonly #release: () => void;
+  #head: Buffer[] = [];
+
+  /** `release` is called once the bytes are wanted no longer. */
+  constructor(source: Readable, release: () => void) {
+    this.#source = source;
+    this.#iterator = source.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer, undefined>;
+    this.#release = release;
+  }
+
+  /** Why its container cannot be decoded as it comes; null if it can. Waits for the first bytes. Throws ABORTED. */
+  async needsFile(signal?: AbortSignal): Promise<string | null> {
+    let length = 0;
+    while (length < headBytes) {
+      const next = await orAbort(this.#iterator.next(), signal);
+      if (next.done) break;
+      this.#head.push(next.value);
+      length += next.value.length;
+    }
+    const head = Buffer.concat(this.#head);
+    this.#head = [head];
+    if (isAnimatedWebp(head)) return 'An animated WebP is read as a whole.';
+    return indexFollows(head) ? 'An MP4 whose index stands at its end is read as a whole.' : null;
+  }
+
+  /** All bytes, the looked-at first. */
+  async *bytes(): AsyncGenerator<Buffer, void, undefined> {
+    yield* this.#head;
+    this.#head = [];
+    for (let next = await this.#iterator.next(); !next.done; next = await this.#iterator.next()) yield next.value;
+  }
+
+  stream(): Readable {
+    return Readable.from(this.bytes(), { objectMode: false });
+  }
+
+  async close(): Promise<void> {
+    this.#source.pause();
+    this.#release();
+  }
+}
+
+/** Standard input, or another descriptor of this process, which stays its owner's. */
+export function pipeStream(descriptor: number): PipedVideo {
+  if (descriptor === 0) {
+    const { stdin } = process;
+    // A pipe that is open and that nobody reads must not keep this process.
+    return new PipedVideo(stdin, () => stdin.unref?.());
+  }
+  const stream = streamOf(descriptor, false);
+  return new PipedVideo(stream, () => stream.destroy());
+}
+
+/** A named pipe or a device. Throws NOT_FOUND. */
+export async function openBytes(path: string): Promise<PipedVideo> {
+  const descriptor = await promisify(openFile)(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+    throw new RvosError('NOT_FOUND', `${path}: cannot be read (${cause.code})`, 'Check the name of the video.', {
+      cause,
+    });
+  });
+  const stream = streamOf(descriptor, true);
+  return new PipedVideo(stream, () => stream.destroy());
+}
+
+/** Pipes and sockets wake this process when bytes come; a read of a thread could not be ended. */
+function streamOf(descriptor: number, autoClose: boolean): Readable {
+  const found = fstatSync(descriptor);
+  if (found.isFIFO() || found.isSocket()) return new Socket({ fd: descriptor, readable: true, writable: false });
+  return createReadStream('', { fd: descriptor, autoClose });
+}
+
+/** True for the beginning of an MP4 or QuickTime file whose pictures come before the index that describes them. */
+export function indexFollows(head: Buffer): boolean {
+  const before = ['ftyp', 'free', 'skip', 'wide', 'pnot', 'uuid', 'PICT'];
+  let at = 0;
+  while (at + 8 <= head.length) {
+    const type = head.toString('latin1', at + 4, at + 8);
+    const size = head.readUInt32BE(at);
+    if (type === 'mdat') return true;
+    if (!before.includes(type)) return false;
+    const length = size === 1 && at + 16 <= head.length ? Number(head.readBigUInt64BE(at + 8)) : size;
+    if (length < 8) return false;
+    at += length;
+  }
+  // The first boxes are longer than what is looked at: only a file tells what comes after them.
+  return at > 0;
+}
