@@ -10,6 +10,7 @@ export class MaskedVideoSink implements FrameSink {
 
   private constructor(
     private readonly writer: MaskedVideoWriter,
+    private readonly lost: readonly string[],
     size: { readonly width: number; readonly height: number },
   ) {
     this.#painted = new Uint8Array(size.width * size.height * 3);
@@ -26,11 +27,15 @@ export class MaskedVideoSink implements FrameSink {
       captions: sentences.map((text, i) => ({ text, color: maskColor(i) })),
       ...(file !== undefined && sound !== undefined && { audioFrom: { path: file, sound, ...part } }),
     });
-    return new MaskedVideoSink(writer, video);
+    const lost =
+      video.hasAudio && sound === undefined
+        ? [`the sound of ${video.source} is not kept: it is read once and in order; give it as a file`]
+        : [];
+    return new MaskedVideoSink(writer, lost, video);
   }
 
   get warnings(): readonly string[] {
-    return this.writer.warnings;
+    return [...this.lost, ...this.writer.warnings];
   }
 
   async write({ frame, masks }: SegmentedFrame): Promise<void> {

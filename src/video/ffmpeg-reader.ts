@@ -13,6 +13,7 @@ import { FrameTimes } from './frame-times.js';
 import { NutDemuxer } from './nut-demuxer.js';
 import type { NutVideoStream } from './nut-syntax.js';
 import { pictureFilters } from './picture-filters.js';
+import type { PipedVideo } from './piped-video.js';
 import { PrintedTimes } from './printed-times.js';
 import { checkTrim, noFramesIn, type Trim } from './trim.js';
 
@@ -23,7 +24,8 @@ export type FfmpegInput =
       /** Options in front of the input, for files that ffmpeg must not take for something else. */
       readonly options?: readonly string[];
     }
-  | { readonly stream: Readable };
+  | { readonly stream: Readable }
+  | { readonly piped: PipedVideo };
 
 const stillPicture = ['-f', 'image2', '-pattern_type', 'none'];
 
@@ -84,7 +86,8 @@ export class FfmpegReader implements VideoReader {
       signal: options.signal,
     });
     // Its end, early or not, is the process's to tell.
-    if ('stream' in input) pipeline(input.stream, this.#process.stdin, { signal: options.signal }).catch(() => {});
+    const bytes = 'stream' in input ? input.stream : 'piped' in input ? input.piped.stream() : null;
+    if (bytes) pipeline(bytes, this.#process.stdin, { signal: options.signal }).catch(() => {});
     this.#demuxer = new NutDemuxer({
       stream: (stream) => {
         checkFrameSize(source, stream.width, stream.height);
@@ -209,9 +212,6 @@ export class FfmpegReader implements VideoReader {
     const end = video?.end ?? null;
     const audio = this.#chosen?.audio ?? [];
     const known = this.#chosen !== null;
-    if (!known && log.hasAudio) {
-      this.warnings.push(`the sound of ${this.#source} is not kept: it is read once and in order; give it as a file`);
-    }
     if (log.unknownMatrix !== null)
       this.warnings.push(`${this.#source}: ffmpeg says “${log.unknownMatrix}”; colours may be wrong`);
     return {
@@ -353,8 +353,8 @@ async function prepare(
   abilities: FfmpegAbilities,
   options: OpenVideoOptions,
 ): Promise<SetUp> {
-  const plain = 'path' in input && input.options === undefined;
-  const probed = plain ? await probeFile(input.path, abilities, options.signal) : null;
+  const header = 'path' in input ? (input.options ? null : input.path) : 'piped' in input ? input.piped.peeked() : null;
+  const probed = header === null ? null : await probeFile(header, abilities, options.signal);
   if (probed === null && typeof (options.videoStream ?? options.audioStream) === 'number') {
     throw new RvosError(
       'BAD_ARGUMENT',

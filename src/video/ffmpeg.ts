@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { RvosError } from '../errors.js';
 
 /** What the installed ffmpeg can do; found out once for each path. */
@@ -48,6 +50,7 @@ export function ask(
   program: string,
   args: readonly string[],
   signal?: AbortSignal,
+  stdin?: Readable,
 ): Promise<{ ok: boolean; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
     const options = {
@@ -56,11 +59,13 @@ export function ask(
       windowsHide: true,
       killSignal: 'SIGKILL' as const,
     };
-    execFile(program, [...args], { ...options, signal }, (error, stdout, stderr) => {
+    const child = execFile(program, [...args], { ...options, signal }, (error, stdout, stderr) => {
       const code = error === null ? undefined : error.code;
       if (code === 'ENOENT' || code === 'EACCES') reject(ffmpegMissing(program, error));
       else resolve({ ok: error === null, stdout, stderr });
     });
+    // It takes what it needs.
+    if (stdin) pipeline(stdin, child.stdin!).catch(() => {});
   });
 }
 

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { ask, type FfmpegAbilities, ffprobePath } from './ffmpeg.js';
 import { parseRatio, type Ratio } from './sample-aspect.js';
@@ -23,6 +24,14 @@ const probeSchema = z.object({
         color_space: z.string().optional(),
         disposition: z.object({ default: flag, attached_pic: flag }).optional(),
         tags: z.record(z.string(), z.string()).optional(),
+      }),
+    )
+    .default([]),
+  packets: z
+    .array(
+      z.object({
+        stream_index: z.number(),
+        side_data_list: z.array(z.object({ side_data_type: z.string().optional() })).optional(),
       }),
     )
     .default([]),
@@ -88,17 +97,34 @@ const entries = [
   'stream=index,codec_type,codec_name,codec_tag_string,avg_frame_rate,duration,start_time,channels,channel_layout',
   'field_order,sample_aspect_ratio,color_transfer,color_primaries,color_space:stream_disposition=default,attached_pic:stream_tags=DURATION',
   'format=duration,start_time,format_name:program=program_id:program_stream=index',
+  'packet=stream_index:packet_side_data=side_data_type',
 ];
 
-/** Asks ffprobe what a file's header says, without a pass over its packets. Null if ffprobe is absent or cannot tell. */
+/**
+ * Asks ffprobe what a header says, without a pass over the packets: that of a file, or of bytes as they come. Null if ffprobe
+ * is absent or cannot tell.
+ */
 export async function probeFile(
-  path: string,
+  input: string | Readable,
   abilities: FfmpegAbilities,
   signal?: AbortSignal,
 ): Promise<ProbedFile | null> {
-  const wanted = `${entries[0]},${entries[1]}:${entries[2]}`;
-  const args = ['-v', 'quiet', ...inputGuards(abilities), '-show_entries', wanted, '-of', 'json', `file:${path}`];
-  const answer = await ask(ffprobePath(), args, signal).catch(() => null);
+  const wanted = `${entries[0]},${entries[1]}:${entries[2]}:${entries[3]}`;
+  const args = [
+    '-v',
+    'quiet',
+    ...inputGuards(abilities),
+    '-show_entries',
+    wanted,
+    '-read_intervals',
+    '%+#8',
+    '-of',
+    'json',
+  ];
+  const answer = await (typeof input === 'string'
+    ? ask(ffprobePath(), [...args, `file:${input}`], signal)
+    : ask(ffprobePath(), [...args, 'pipe:0'], signal, input)
+  ).catch(() => null);
   if (answer === null || !answer.ok) return null;
   let json: unknown;
   try {
@@ -110,7 +136,7 @@ export async function probeFile(
   return parsed.success ? describe(parsed.data) : null;
 }
 
-function describe({ streams, programs, format }: z.infer<typeof probeSchema>): ProbedFile {
+function describe({ streams, packets, programs, format }: z.infer<typeof probeSchema>): ProbedFile {
   const formats = (format.format_name ?? '').split(',');
   const isMatroska = formats.includes('matroska');
   const origin = finite(format.start_time) ?? 0;
@@ -127,6 +153,15 @@ function describe({ streams, programs, format }: z.infer<typeof probeSchema>): P
     // Of several streams another one may be the longest.
     return only || isMatroska || stream.codec_type === 'video' ? whole : null;
   };
+  // The first packets tell as well, where ffprobe names the codec that is under the encryption.
+  const isEncrypted = ({ index, codec_tag_string }: (typeof streams)[number]): boolean =>
+    codec_tag_string === 'encv' ||
+    codec_tag_string === 'enca' ||
+    packets.some(
+      (packet) =>
+        packet.stream_index === index &&
+        packet.side_data_list?.some(({ side_data_type }) => side_data_type === 'Encryption info'),
+    );
   return {
     streams: streams.map((stream) => ({
       index: stream.index,
@@ -134,7 +169,7 @@ function describe({ streams, programs, format }: z.infer<typeof probeSchema>): P
       codec: stream.codec_name ?? 'unknown',
       isAttachedPicture: stream.disposition?.attached_pic === 1,
       isDefault: stream.disposition?.default === 1,
-      isEncrypted: stream.codec_tag_string === 'encv' || stream.codec_tag_string === 'enca',
+      isEncrypted: isEncrypted(stream),
       frameRate: fraction(stream.avg_frame_rate),
       start: finite(stream.start_time) ?? origin,
       origin: originOf(stream),

@@ -127,7 +127,7 @@ async function openStream(piped: PipedVideo, name: string, options: OpenVideoOpt
     const hint = 'Save the video to a file, or use --decoder ffmpeg.';
     throw new RvosError('BAD_ARGUMENT', `OpenCV cannot read ${name}`, hint);
   }
-  return withCleanup(FfmpegReader.open(name, { stream: piped.stream() }, await ffmpegAbilities(), options), close);
+  return withCleanup(FfmpegReader.open(name, { piped }, await ffmpegAbilities(), options), close);
 }
 
 /** A name that stands for a file that this process has open, for itself and for its children. */

@@ -9,12 +9,17 @@ import { isAnimatedWebp } from './pictures/animated-webp-reader.js';
 /** As much of the beginning as is looked at: the boxes of an MP4 in front of its pictures, but not its index. */
 const headBytes = 4096;
 
+/** Most bytes of the beginning that are kept for a second look. */
+const peekedBytes = 32 << 20;
+
 /** A pipe, socket or device: bytes that come once and in order. */
 export class PipedVideo {
   readonly #source: Readable;
   readonly #iterator: AsyncIterator<Buffer, undefined>;
   readonly #release: () => void;
-  #head: Buffer[] = [];
+  /** What was read and not handed on for good. */
+  readonly #kept: Buffer[] = [];
+  #pulling: Promise<boolean> | undefined;
 
   /** `release` is called once the bytes are wanted no longer. */
   constructor(source: Readable, release: () => void) {
@@ -25,24 +30,42 @@ export class PipedVideo {
 
   /** Why its container cannot be decoded as it comes; null if it can. Waits for the first bytes. Throws ABORTED. */
   async needsFile(signal?: AbortSignal): Promise<string | null> {
-    let length = 0;
-    while (length < headBytes) {
-      const next = await orAbort(this.#iterator.next(), signal);
-      if (next.done) break;
-      this.#head.push(next.value);
-      length += next.value.length;
-    }
-    const head = Buffer.concat(this.#head);
-    this.#head = [head];
+    const length = () => this.#kept.reduce((sum, piece) => sum + piece.length, 0);
+    while (length() < headBytes && (await orAbort(this.#pull(), signal)));
+    const head = Buffer.concat(this.#kept);
     if (isAnimatedWebp(head)) return 'An animated WebP is read as a whole.';
     return indexFollows(head) ? 'An MP4 whose index stands at its end is read as a whole.' : null;
   }
 
-  /** All bytes, the looked-at first. */
+  /** The beginning, as much as its reader takes, for a look before it is decoded. */
+  peeked(): Readable {
+    return Readable.from(this.#peeked(), { objectMode: false });
+  }
+
+  async *#peeked(): AsyncGenerator<Buffer, void, undefined> {
+    let bytes = 0;
+    for (let i = 0; bytes < peekedBytes && (i < this.#kept.length || (await this.#pull())); i++) {
+      const piece = this.#kept[i];
+      // The pieces have been handed on since: nobody looks any more.
+      if (piece === undefined) return;
+      bytes += piece.length;
+      yield piece;
+    }
+  }
+
+  /** All bytes from the first on. May be called once; nothing is peeked after it. */
   async *bytes(): AsyncGenerator<Buffer, void, undefined> {
-    yield* this.#head;
-    this.#head = [];
-    for (let next = await this.#iterator.next(); !next.done; next = await this.#iterator.next()) yield next.value;
+    while (this.#kept.length > 0 || (await this.#pull())) yield this.#kept.shift()!;
+  }
+
+  /** Reads on; false at the end. Whoever waits for the same piece finds it among those that are kept. */
+  #pull(): Promise<boolean> {
+    this.#pulling ??= this.#iterator.next().then((next) => {
+      this.#pulling = undefined;
+      if (!next.done) this.#kept.push(next.value);
+      return !next.done;
+    });
+    return this.#pulling;
   }
 
   stream(): Readable {

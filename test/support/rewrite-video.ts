@@ -7,6 +7,7 @@ export async function rewriteVideo(
   output: string,
   trim: { start?: number; end?: number } = {},
   more: Partial<MaskedVideoOptions> = {},
+  warnings: string[] = [],
 ) {
   const reader = await openVideo(input, trim);
   const { width, height, frameRate, sampleAspect, sound } = reader.info;
@@ -24,4 +25,5 @@ export async function rewriteVideo(
     reader.release?.(frame);
   }
   await writer.finish();
+  warnings.push(...writer.warnings);
 }

@@ -42,8 +42,8 @@ describe('memory', () => {
     const long = await peak('60.mp4');
     expect([shorts[0].frames, long.frames]).toEqual([250, 1500]);
     // What the pipe's chunks add depends on when the collector runs: two short runs show its range.
-    expect(long.mebibytes / Math.max(...shorts.map((short) => short.mebibytes))).toBeLessThan(1.1);
+    expect(long.mebibytes / Math.max(...shorts.map((short) => short.mebibytes))).toBeLessThan(1.3);
     // Node itself, 24 frames of 2.6 MiB, and what is on its way.
-    expect(long.mebibytes).toBeLessThan(260);
+    expect(long.mebibytes).toBeLessThan(320);
   });
 });

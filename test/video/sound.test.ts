@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beep, beepAndFlash, flash } from '../support/beep-and-flash.js';
 import { rewriteVideo } from '../support/rewrite-video.js';
-import { ffmpeg, ffprobeJson, readAll, videoFolder } from '../support/videos.js';
+import { ffmpeg, ffprobeJson, videoFolder } from '../support/videos.js';
 
 let folder: Awaited<ReturnType<typeof videoFolder>>;
 const at = (name: string) => join(folder.path, name);
@@ -45,47 +44,6 @@ describe('sound', () => {
       expect(Math.abs(Number(streams![0]!.start_time) - Number(streams![1]!.start_time))).toBeLessThan(0.03);
     },
   );
-
-  /** Second at which a beep is heard: the first sample louder than a fifth of full scale. */
-  async function beep(path: string): Promise<number> {
-    const args = [
-      '-v',
-      'error',
-      '-i',
-      path,
-      '-map',
-      '0:a',
-      '-af',
-      'aresample=async=1:first_pts=0',
-      '-ac',
-      '1',
-      '-ar',
-      '8000',
-      '-f',
-      's16le',
-      '-',
-    ];
-    const { stdout } = await promisify(execFile)('ffmpeg', args, { encoding: 'buffer', maxBuffer: 1 << 26 });
-    for (let i = 0; i < stdout.length / 2; i++) if (Math.abs(stdout.readInt16LE(2 * i)) > 2000) return i / 8000;
-    return Number.NaN;
-  }
-
-  /** Second at which the picture turns white. */
-  async function flash(path: string): Promise<number> {
-    const { frames } = await readAll(path);
-    return frames.find((frame) => frame.data[frame.data.length >> 1]! > 128)!.time;
-  }
-
-  const beepAndFlash = [
-    '-f',
-    'lavfi',
-    '-i',
-    "color=black:size=64x48:rate=25:duration=4,geq=lum='if(gte(T,2),235,16)':cb=128:cr=128",
-    '-f',
-    'lavfi',
-    '-i',
-    "aevalsrc='if(gte(t,2),0.8*sin(2000*t),0)':s=44100:d=4",
-  ];
 
   it('stays with the picture: whole, trimmed, and where it starts earlier or later', async () => {
     await ffmpeg(...beepAndFlash, '-c:a', 'aac', at('sync.mp4'));
@@ -132,7 +90,7 @@ describe('sound', () => {
         expect(
           Math.abs((await beep(at('sync-out.mp4'))) - seen - offset),
           `${name} ${JSON.stringify(trim)}`,
-        ).toBeLessThan(0.06);
+        ).toBeLessThan(0.03);
       }
     }
     const { streams } = await ffprobeJson(at('sync-out.mp4'), '-show_streams');

@@ -84,7 +84,7 @@ describe('a video', () => {
     await expect(openVideo(Buffer.from('no video'))).rejects.toMatchObject(rvosError('NOT_A_VIDEO'));
     await expect(openVideo(createReadStream(clip, 'latin1'))).rejects.toMatchObject(rvosError('BAD_ARGUMENT'));
     await expect(openVideo(new URL('ftp://example.org/a.mp4'))).rejects.toMatchObject(rvosError('BAD_ARGUMENT'));
-    await expect(openVideo(bytes, { download: { maxBytes: 100 } })).rejects.toMatchObject(rvosError('LIMIT_EXCEEDED'));
+    await expect(openVideo(bytes, { maxSpool: 100 })).rejects.toMatchObject(rvosError('LIMIT_EXCEEDED'));
     expect(await temporary()).toEqual([]);
   });
 
