@@ -1,9 +1,6 @@
 // Installing all tarballs of build/packages/ by path, as somebody does who has them and no registry that knows them.
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { npm } from '../run.mjs';
 import { output } from './checks.mjs';
-import { makeApp, readJson } from './use.mjs';
 
 /** npm's environment without this session's: the registry and the certificates that reach it, and an empty home. */
 export function bareEnvironment(home, more = {}) {
@@ -32,17 +29,10 @@ export async function installWithNpm(app, tarballs, env) {
 }
 
 /**
- * A project whose manifest names all tarballs. yarn 1 looks optional dependencies of a dependency up in the registry
+ * The fields of a manifest that name all tarballs. yarn 1 looks optional dependencies of a dependency up in the registry
  * unless `resolutions` names them too.
  */
-export function makeAppWithTarballs(folder, packages, { resolutions = false } = {}) {
+export function tarballFields(packages, { resolutions = false } = {}) {
   const files = Object.fromEntries(packages.map(({ name, file }) => [name, `file:${file}`]));
-  const app = makeApp(folder, { dependencies: files, ...(resolutions && { resolutions: files }) });
-  return app;
-}
-
-/** A project for TypeScript and bundlers beside those that only run. */
-export function writeModuleType(app, type) {
-  const file = join(app, 'package.json');
-  writeFileSync(file, `${JSON.stringify({ ...readJson(file), type }, null, 2)}\n`);
+  return { dependencies: files, ...(resolutions && { resolutions: files }) };
 }

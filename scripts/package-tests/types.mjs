@@ -1,8 +1,8 @@
 // TypeScript against the installed package: as ES module and as CommonJS, nothing of the declarations left unchecked.
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { root } from '../run.mjs';
-import { check, output } from './checks.mjs';
+import { check, expect, output } from './checks.mjs';
 
 const source = `import { RvosError, Segmenter, type SegmentedFrame, type Mask } from 'rvos';
 export async function masks(path: string): Promise<readonly Mask[]> {
@@ -30,8 +30,30 @@ const ways = [
   ['bundled.ts', 'esnext', 'bundler'],
 ];
 
+/** Packages that the public declarations may name: those whose types stay as they are. */
+const namedByTypes = new Set(['undici']);
+
+/** What `import 'rvos'` makes a compiler read: own declarations, and of packages only those above. */
+async function checkNamedPackages(app) {
+  await check('public types pull in no other package', () => {
+    const files = ['dist/index.d.ts'];
+    const others = [];
+    for (const file of files) {
+      const text = readFileSync(join(app, 'node_modules', 'rvos', file), 'utf8');
+      for (const [, name] of text.matchAll(/(?:from |import\()['"]([^'"]+)['"]/g)) {
+        const next = join(dirname(file), name.replace(/\.js$/, '.d.ts'));
+        if (!name.startsWith('.')) others.push({ name, file });
+        else if (!files.includes(next)) files.push(next);
+      }
+    }
+    const surplus = others.filter(({ name }) => !name.startsWith('node:') && !namedByTypes.has(name));
+    expect(surplus.length === 0, surplus.map(({ name, file }) => `${name} in ${file}`).join(', '));
+  });
+}
+
 /** `compiler`: folder of TypeScript's package; the clone's own if it is left out. */
 export async function checkTypes(app, env, { compiler = join(root, 'node_modules', 'typescript'), title = '' } = {}) {
+  await checkNamedPackages(app);
   for (const [file, module, moduleResolution] of ways) {
     await check(`${title}types of ${file} under ${moduleResolution}, skipLibCheck off`, async () => {
       writeFileSync(join(app, file), source);

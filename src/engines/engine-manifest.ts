@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RvosError } from '../errors.js';
 import { openRegularFile } from '../files/open-regular-file.js';
 import { readExactly } from '../files/read-exactly.js';
-import { stageNames } from '../model/architecture.js';
+import { type Precision, type StageName, stageNames } from '../model/architecture.js';
 
 export const manifestFormat = 'rvos-engine';
 export const manifestVersion = 1;
@@ -22,7 +22,7 @@ const shape = z.array(z.number().int().min(-1)).max(8);
 const capability = z.number().int().min(10).max(999);
 const tensorName = z.string().regex(/^[A-Za-z0-9_]{1,64}$/, 'a tensor name is expected');
 
-/** A plain name: never a path. */
+/** A plain name: never a path. @internal */
 export const engineName = z
   .string()
   .max(100)
@@ -31,10 +31,55 @@ export const engineName = z
     'no name of an engine',
   );
 
+/** Sizes of one input of an engine: the smallest, the one it is tuned for, the largest; -1 is a size of the run. */
+export interface EngineProfile {
+  min: number[];
+  opt: number[];
+  max: number[];
+}
+
 /**
  * The contents of `<name>.json` beside `<name>.engine` (docs/engines.md). It says all that an engine depends on, so that
  * a wrong one is refused before TensorRT sees a byte of it. It holds no path: the files are found by their names.
  */
+export interface EngineManifest {
+  format: 'rvos-engine';
+  version: 1;
+  engine: string;
+  stage: StageName;
+  /** The model that it was built from; digests are SHA-256 in hexadecimal. */
+  model: { name: string; weights_sha256: string };
+  graph_sha256: string;
+  /** Version of rvos that built it. */
+  rvos: string;
+  tensorrt: { flavor: 'tensorrt' | 'tensorrt-rtx' | 'simulated'; version: string };
+  /** Built on the GPU it is for, or ahead of time; compute capability 90 is 9.0. */
+  target:
+    | { kind: 'device'; name: string; compute_capability: number }
+    | { kind: 'ahead-of-time'; compute_capabilities: number[] };
+  /** What matrix products compute in. */
+  precision: Precision;
+  /** By name of the input. */
+  profiles: Record<string, EngineProfile>[];
+  tensors: {
+    name: string;
+    mode: 'input' | 'output';
+    dtype: 'float32' | 'float16' | 'int32' | 'int64' | 'bool';
+    shape: number[];
+  }[];
+  build: {
+    /** When it ended, ISO 8601. */
+    finished: string;
+    seconds: number;
+    /** Activation memory on the device as the builder reported it; null if it did not. */
+    scratch_bytes: number | null;
+    peak_host_bytes: number;
+    warnings: string[];
+  };
+  file: { bytes: number; sha256: string };
+}
+
+/** @internal */
 export const engineManifestSchema = z.object({
   format: z.literal(manifestFormat),
   version: z.literal(manifestVersion),
@@ -45,11 +90,9 @@ export const engineManifestSchema = z.object({
   rvos: line,
   tensorrt: z.object({ flavor: z.enum(['tensorrt', 'tensorrt-rtx', 'simulated']), version: line }),
   target: z.discriminatedUnion('kind', [
-    /** Built on the GPU it is for; compute capability 90 is 9.0. */
     z.object({ kind: z.literal('device'), name: line, compute_capability: capability }),
     z.object({ kind: z.literal('ahead-of-time'), compute_capabilities: z.array(capability).min(1).max(32) }),
   ]),
-  /** What matrix products compute in. */
   precision: z.enum(['fp16', 'fp32']),
   profiles: z
     .array(z.record(tensorName, z.object({ min: shape, opt: shape, max: shape })))
@@ -66,18 +109,14 @@ export const engineManifestSchema = z.object({
     )
     .max(64),
   build: z.object({
-    /** When it ended, ISO 8601. */
     finished: z.iso.datetime(),
     seconds: z.number().nonnegative(),
-    /** Activation memory on the device as the builder reported it; null if it did not. */
     scratch_bytes: bytes.nullable(),
     peak_host_bytes: bytes,
     warnings: z.array(z.string().max(2000)).max(50),
   }),
   file: z.object({ bytes, sha256: digest }),
-});
-
-export type EngineManifest = z.infer<typeof engineManifestSchema>;
+}) satisfies z.ZodType<EngineManifest>;
 
 /**
  * Reads a manifest of whatever origin. Throws `RvosError` NOT_FOUND if there is none; BAD_ENGINE, with `hint` as the

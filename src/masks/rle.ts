@@ -10,7 +10,7 @@ export interface CocoRle {
   readonly counts: string;
 }
 
-/** What a COCO RLE object from a file must look like; the run lengths themselves are checked by `decodeRle`. */
+/** What a COCO RLE object from a file must look like; the run lengths themselves are checked by `decodeRle`. @internal */
 export const cocoRleSchema = z.object({
   size: z.tuple([z.number().int().positive(), z.number().int().positive()]),
   counts: z.string(),

@@ -7,9 +7,49 @@ const positive = z
   .max(1 << 20);
 
 /**
- * Hyper-parameters of one MTTR network, as `config.json` states them (model-spec §0).
- * `swin.depths` and `swin.num_heads` list the stages that exist: three. A fourth entry in a file is accepted
- * and dropped, because the original constructs that stage and discards it.
+ * Hyper-parameters of one MTTR network, by the names of its original configuration (model-spec §0). `swin.depths` and
+ * `swin.num_heads` list the stages that exist: three.
+ */
+export interface Architecture {
+  /** The backbone, Video Swin. Sizes of windows and patches are [frames, rows, columns]. */
+  swin: {
+    embed_dim: number;
+    depths: number[];
+    num_heads: number[];
+    window_size: [number, number, number];
+    patch_size: [1, 4, 4];
+  };
+  /** The text encoder. */
+  roberta: {
+    hidden_size: number;
+    num_hidden_layers: number;
+    num_attention_heads: number;
+    intermediate_size: number;
+    max_position_embeddings: number;
+    vocab_size: number;
+    type_vocab_size: number;
+    layer_norm_eps: number;
+    pad_token_id: number;
+    bos_token_id: number;
+    eos_token_id: number;
+    hidden_act: 'gelu';
+  };
+  /** The multimodal transformer and the mask head. */
+  mttr: {
+    num_queries: number;
+    mask_kernels_dim: number;
+    d_model: number;
+    nheads: number;
+    num_encoder_layers: number;
+    num_decoder_layers: number;
+    dim_feedforward: number;
+  };
+}
+
+/**
+ * The same as files state it. A fourth stage of Swin is accepted and dropped, because the original constructs it and
+ * discards it.
+ * @internal
  */
 export const architectureSchema = z.object({
   swin: z.object({
@@ -50,9 +90,7 @@ export const architectureSchema = z.object({
     num_decoder_layers: positive,
     dim_feedforward: positive,
   }),
-});
-
-export type Architecture = z.infer<typeof architectureSchema>;
+}) satisfies z.ZodType<Architecture>;
 
 /** Stages of the network, in the order data passes them. */
 export const stageNames = ['backbone', 'text-encoder', 'transformer'] as const;

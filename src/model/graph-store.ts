@@ -7,8 +7,8 @@ import { writeFileAtomic } from '../files/atomic-output.js';
 import { sha256, sha256OfFile } from '../files/digest.js';
 import { toOutputError } from '../files/output-error.js';
 import type { StageName } from './architecture.js';
+import type { ClipSize } from './clip-size.js';
 import { weightsFile } from './model-description.js';
-import type { ClipSize } from './stages/stage-options.js';
 
 /** Makes the graph of a stage; the text encoder's does not depend on the clip's size. */
 export type BuildGraph = (stage: StageName, clip?: ClipSize) => Uint8Array;

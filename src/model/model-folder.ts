@@ -8,10 +8,10 @@ import { findPulledModel, notPulled } from '../pull/pulled-models.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import type { WindowSchedule } from '../windows.js';
 import type { Architecture, Precision, StageName } from './architecture.js';
+import type { ClipSize } from './clip-size.js';
 import { type BuildGraph, GraphStore } from './graph-store.js';
 import { descriptionFile, type ModelDescription, modelDescriptionSchema, weightsFile } from './model-description.js';
 import { stageGraph } from './stages/index.js';
-import type { ClipSize } from './stages/stage-options.js';
 import { weightOffsets } from './weight-layout.js';
 
 const maxDescriptionBytes = 2 ** 20;

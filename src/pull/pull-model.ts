@@ -114,7 +114,7 @@ export async function pullModel(options: PullOptions): Promise<PullResult> {
     /** Of each file, as far as it is known by now. */
     const sizes = files.map((file) => file.bytes);
     const totalBytes = () => (sizes.includes(undefined) ? null : sizes.reduce<number>((sum, size) => sum + size!, 0));
-    const records: PullRecord['files'] = [];
+    const records: PullRecord['files'][number][] = [];
     let before = 0;
     for (const [i, file] of files.entries()) {
       const path = join(folder, 'files', file.path);

@@ -9,14 +9,23 @@ import { knownModels } from './known-models.js';
 /** Beside `model.json`: where a pulled model came from. */
 export const pullRecordFile = 'pulled.json';
 
-export const pullRecord = z.object({
+/** What the file holds. */
+export interface PullRecord {
+  readonly source: string;
+  readonly licence: string;
+  /** When, ISO 8601. */
+  readonly pulled: string;
+  /** What was downloaded: where it lay in its source, size, SHA-256 in hexadecimal. */
+  readonly files: readonly { readonly path: string; readonly bytes: number; readonly sha256: string }[];
+}
+
+/** @internal */
+export const pullRecord: z.ZodType<PullRecord> = z.object({
   source: z.string(),
   licence: z.string(),
-  /** ISO 8601. */
   pulled: z.string(),
   files: z.array(z.object({ path: z.string(), bytes: z.number(), sha256: z.string() })),
 });
-export type PullRecord = z.infer<typeof pullRecord>;
 
 /** A model in the cache's `models/`. */
 export interface PulledModel {

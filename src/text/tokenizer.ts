@@ -34,7 +34,7 @@ export class Tokenizer {
   readonly #library: LibraryTokenizer;
 
   private constructor(
-    /** What a model folder stores as `tokenizer.json`. */
+    /** What a model folder stores as `tokenizer.json`. @internal */
     readonly file: TokenizerFile,
     readonly maxTokens: number,
   ) {

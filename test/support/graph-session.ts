@@ -2,10 +2,11 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Precision, StageName } from '../../src/model/architecture.js';
+import type { ClipSize, FrameSize } from '../../src/model/clip-size.js';
 import type { ModelFolder } from '../../src/model/model-folder.js';
 import type { Sums } from '../../src/model/onnx/graph-builder.js';
 import { stageGraph } from '../../src/model/stages/index.js';
-import type { ClipSize, FrameSize, Target } from '../../src/model/stages/stage-options.js';
+import type { Target } from '../../src/model/stages/stage-options.js';
 import { fromHalf, toHalf } from '../../src/tensors/float16.js';
 
 export interface GraphVariant {

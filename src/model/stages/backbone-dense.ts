@@ -1,7 +1,8 @@
+import type { ClipSize } from '../clip-size.js';
 import type { Value } from '../onnx/graph-builder.js';
 import { Operators } from '../onnx/operators.js';
 import { type DenseWindows, denseWindows } from './dense-windows.js';
-import { type ClipSize, graphOptions, levelSizes, type StageOptions } from './stage-options.js';
+import { graphOptions, levelSizes, type StageOptions } from './stage-options.js';
 import { denseWindowAttention } from './window-attention-dense.js';
 import { type Triple, windowGrid } from './window-grid.js';
 

@@ -1,7 +1,8 @@
 import type { StageName } from '../architecture.js';
+import type { ClipSize, FrameSize } from '../clip-size.js';
 import { backboneGraph } from './backbone.js';
 import { denseBackboneGraph } from './backbone-dense.js';
-import type { ClipSize, FrameSize, StageOptions } from './stage-options.js';
+import type { StageOptions } from './stage-options.js';
 import { textEncoderGraph } from './text-encoder.js';
 import { transformerGraph } from './transformer.js';
 import { denseTransformerGraph } from './transformer-dense.js';

@@ -1,8 +1,9 @@
+import type { FrameSize } from '../clip-size.js';
 import type { Dim, Value } from '../onnx/graph-builder.js';
 import { Operators } from '../onnx/operators.js';
 import { FrameNetwork, type FrameOutputs } from './frame-network.js';
 import { outputReferred } from './referred-query.js';
-import { type FrameSize, graphOptions, levelSizes, type StageOptions } from './stage-options.js';
+import { graphOptions, levelSizes, type StageOptions } from './stage-options.js';
 
 /**
  * The transformer for TensorRT: any number of frames T, all at once. Inputs and outputs are those of `transformerGraph`,

@@ -1,8 +1,9 @@
+import type { ClipSize } from '../clip-size.js';
 import type { Value } from '../onnx/graph-builder.js';
 import { Operators } from '../onnx/operators.js';
 import { FrameNetwork, type FrameOutputs } from './frame-network.js';
 import { outputReferred } from './referred-query.js';
-import { type ClipSize, graphOptions, levelSizes, type StageOptions } from './stage-options.js';
+import { graphOptions, levelSizes, type StageOptions } from './stage-options.js';
 
 /**
  * Multimodal transformer, spatial decoder and heads (MTTR §3.2; model-spec §4–§8.1). B windows of T frames, P sentences,
