@@ -10,6 +10,8 @@ const unwritable: Record<string, string> = {
   ENAMETOOLONG: 'the name is too long',
   ELOOP: 'too many symbolic links',
   ETXTBSY: 'the file is in use',
+  EIO: 'input/output error',
+  ESTALE: 'its folder is no longer there',
 };
 
 /**
@@ -19,6 +21,7 @@ const unwritable: Record<string, string> = {
 export function toOutputError(error: unknown, target: string): unknown {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull(target, error);
+  if (code === 'EFBIG') return fileTooLarge(target, error);
   const reason = code === undefined ? undefined : unwritable[code];
   if (reason === undefined) return error;
   return new RvosError(
@@ -26,6 +29,16 @@ export function toOutputError(error: unknown, target: string): unknown {
     `cannot write ${target}: ${reason}`,
     'Choose a folder that exists and that you may write to.',
     { cause: error },
+  );
+}
+
+/** For a file beyond what the file system, or `ulimit -f`, allows. */
+export function fileTooLarge(target: string, cause?: unknown): RvosError {
+  return new RvosError(
+    'OUTPUT_NOT_WRITABLE',
+    `cannot write ${target}: it would be larger than files may be here`,
+    'Raise the limit (ulimit -f), or choose another file system.',
+    { cause },
   );
 }
 

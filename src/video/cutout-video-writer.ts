@@ -64,11 +64,13 @@ export class CutoutVideoWriter implements AsyncDisposable {
       frameRate,
       force,
       signal,
-      output: () => [
-        ...['-map', '0:v:0', ...abilities.passthrough.slice(0, 2), '-enc_time_base', '1/1000'],
-        // VP9 keeps alpha as a second stream, without the hidden frames that would have no partner in it.
-        ...['-vf', `setsar=${ratio}`, ...codec, '-auto-alt-ref', '0', '-pix_fmt', 'yuva420p', '-f', 'webm'],
+      container: 'webm',
+      // VP9 keeps alpha as a second stream, without the hidden frames that would have no partner in it.
+      pictures: [
+        ...[...abilities.passthrough.slice(0, 2), '-enc_time_base', '1/1000'],
+        ...['-vf', `setsar=${ratio}`, ...codec, '-auto-alt-ref', '0', '-pix_fmt', 'yuva420p'],
       ],
+      muxer: ['-f', 'webm'],
     });
     return new CutoutVideoWriter(encoder, options);
   }

@@ -41,6 +41,18 @@ const uninformative = [
   'exiting with exit code',
 ];
 
+/** What could not be written is lost, whatever ffmpeg ends with: 5.1 ends with 0 after an "Error writing trailer". */
+const writeErrors = [
+  'error writing trailer',
+  'error muxing',
+  'av_interleaved_write_frame',
+  'error closing file',
+  'unable to re-open',
+  'no space left on device',
+  'disk quota exceeded',
+  'file too large',
+];
+
 const keptErrors = 16;
 const keptStreams = 32;
 const longestLine = 1000;
@@ -54,6 +66,7 @@ export class FfmpegLog {
   #damageCount = 0;
   #unknownMatrix: string | null = null;
   #refusedStill = false;
+  #writeError: string | null = null;
   #rest = '';
   #input = true;
 
@@ -75,6 +88,7 @@ export class FfmpegLog {
       this.#damageCount++;
       if (this.#damage === null || matches(this.#damage, uninformative)) this.#damage = shortened(printable(error));
     }
+    if (matches(error, writeErrors)) this.#writeError ??= printable(error);
     this.#errors.push(printable(error));
     if (this.#errors.length > keptErrors) this.#errors.splice(1, 1); // the first one often names the cause
   }
@@ -115,6 +129,11 @@ export class FfmpegLog {
   /** The input's name ends as those of still pictures do, which is no format that ffmpeg was allowed. */
   get refusedStill(): boolean {
     return this.#refusedStill;
+  }
+
+  /** The first complaint about an output; null if there was none. */
+  get writeError(): string | null {
+    return this.#writeError;
   }
 
   has(text: string): boolean {

@@ -52,8 +52,7 @@ export class MaskedVideoWriter implements AsyncDisposable {
     const ratio = sampleAspect ? `${sampleAspect.numerator}/${sampleAspect.denominator}` : '1';
     const warnings = [...codec.warnings, ...(await missingLetters(captions.map(({ text }) => text)))];
     const sound = async (firstTime: number): Promise<readonly string[]> => {
-      if (audioFrom === undefined) return ['-map', '0:v:0'];
-      const { options: taken, warnings: told } = await audioArguments(audioFrom, firstTime, abilities, signal);
+      const { options: taken, warnings: told } = await audioArguments(audioFrom!, firstTime, abilities, signal);
       warnings.push(...told);
       return taken;
     };
@@ -64,16 +63,16 @@ export class MaskedVideoWriter implements AsyncDisposable {
       frameRate,
       force,
       signal,
-      output: async (firstTime) => [
-        ...(await sound(firstTime)),
-        ...abilities.passthrough.slice(0, 2),
-        ...['-enc_time_base', `1/${scale}`, '-video_track_timescale', String(scale)],
+      container: 'mp4',
+      ...(audioFrom !== undefined && { sound }),
+      pictures: [
+        ...[...abilities.passthrough.slice(0, 2), '-enc_time_base', `1/${scale}`],
         // Players take HD for BT.709 whatever the file says: say it and do it, at every size.
         ...['-vf', `scale=out_color_matrix=bt709:out_range=tv,setsar=${ratio}`, '-pix_fmt', 'yuv420p'],
         ...['-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709', '-color_range', 'tv'],
         ...codec.options,
-        ...['-movflags', '+faststart', '-f', 'mp4'],
       ],
+      muxer: ['-video_track_timescale', String(scale), '-movflags', '+faststart', '-f', 'mp4'],
     });
     try {
       const strips = await captionStrips(captions, evenWidth, strip);

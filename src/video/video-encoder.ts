@@ -1,8 +1,9 @@
 import { abortError, RvosError, throwIfAborted } from '../errors.js';
 import { AtomicFile } from '../files/atomic-output.js';
-import { diskFull } from '../files/output-error.js';
+import { diskFull, fileTooLarge } from '../files/output-error.js';
 import { FfmpegProcess } from './ffmpeg-process.js';
 import { matroskaFrameHeader, matroskaHeader, type PixelFormat } from './uncompressed-matroska.js';
+import { verifyVideo } from './verify-video.js';
 
 export interface EncoderOptions {
   readonly width: number;
@@ -13,20 +14,29 @@ export interface EncoderOptions {
   /** Replace an existing file. */
   readonly force?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly container: 'mp4' | 'webm';
+  /** Options of ffmpeg for the pictures: filters and codec. */
+  readonly pictures: readonly string[];
   /**
-   * Options of ffmpeg after the pictures' input: further inputs, maps, codecs, container. Asked for when the first picture
-   * comes, with that picture's own time in seconds.
+   * Options of ffmpeg before those: further inputs, maps, codecs of sound. Asked for when the first picture comes, with
+   * that picture's own time in seconds. Default: the pictures alone.
    */
-  readonly output: (firstTime: number) => readonly string[] | Promise<readonly string[]>;
+  readonly sound?: ((firstTime: number) => Promise<readonly string[]>) | undefined;
+  /** Options of ffmpeg for the container. */
+  readonly muxer: readonly string[];
 }
 
-/** Encodes pictures with their times through ffmpeg into a file that appears when it is complete. */
+/**
+ * Encodes pictures with their times through ffmpeg into a file that appears when it is complete. "Complete" is not what
+ * ffmpeg says but what the finished file holds: it is read once more before it gets its name.
+ */
 export class VideoEncoder implements AsyncDisposable {
   #process: FfmpegProcess | null = null;
   #firstTime = 0;
   #lastTime = -1;
   /** The last picture and for how long it is shown, where that is longer than the encoder would show it. */
   #held: { readonly parts: readonly Uint8Array[]; readonly until: number } | null = null;
+  #pictures = 0;
   #ended = false;
 
   private constructor(
@@ -35,11 +45,16 @@ export class VideoEncoder implements AsyncDisposable {
     private readonly options: EncoderOptions,
   ) {}
 
-  /** Throws OUTPUT_EXISTS, OUTPUT_NOT_WRITABLE, DISK_FULL, ABORTED. */
+  /**
+   * Encodes a black picture for a trial, so that an encoder that does not work is found before there is work to lose.
+   * Throws OUTPUT_EXISTS, OUTPUT_NOT_WRITABLE, DISK_FULL, FFMPEG_FAILED, ABORTED.
+   */
   static async open(path: string, options: EncoderOptions): Promise<VideoEncoder> {
     throwIfAborted(options.signal);
     const file = await AtomicFile.create(path, { force: options.force ?? false });
-    return new VideoEncoder(path, file, options);
+    const encoder = new VideoEncoder(path, file, options);
+    await encoder.#guard(() => encoder.#try());
+    return encoder;
   }
 
   /**
@@ -70,9 +85,9 @@ export class VideoEncoder implements AsyncDisposable {
     return 1 / (this.options.frameRate ?? 25);
   }
 
-  #send(process: FfmpegProcess, parts: readonly Uint8Array[], time: number, bytes: number): Promise<void> {
+  async #send(process: FfmpegProcess, parts: readonly Uint8Array[], time: number, bytes: number): Promise<void> {
     const { stdin } = process;
-    return process.whileRunning<void>((resolve, reject) => {
+    await process.whileRunning<void>((resolve, reject) => {
       stdin.cork();
       stdin.write(matroskaFrameHeader(time, bytes));
       parts.forEach((part, i) => {
@@ -82,6 +97,7 @@ export class VideoEncoder implements AsyncDisposable {
       });
       stdin.uncork();
     });
+    this.#pictures++;
   }
 
   /** Completes the file and gives it its name. Throws NO_FRAMES if no picture was written, else as `write`. */
@@ -104,8 +120,12 @@ export class VideoEncoder implements AsyncDisposable {
       }
       process.stdin.end();
       const end = await process.ended;
-      if (end.code !== 0) throw new Error(`ffmpeg ended with code ${end.code}`);
+      if (end.code !== 0) throw new Error(`ffmpeg ended with ${end.signal ?? `code ${end.code}`}`);
       throwIfAborted(this.options.signal);
+      if (process.log.writeError !== null) throw new Error(process.log.writeError);
+      const { container, signal } = this.options;
+      await verifyVideo(this.file.temporaryPath, { container, frames: this.#pictures, signal });
+      throwIfAborted(signal);
       await this.file.finish();
       this.#ended = true;
     });
@@ -126,8 +146,11 @@ export class VideoEncoder implements AsyncDisposable {
   async #start(time: number): Promise<FfmpegProcess> {
     const { options } = this;
     this.#firstTime = time;
+    const sound = options.sound === undefined ? ['-map', '0:v:0'] : await options.sound(time);
     const args = [
-      ...['-f', 'matroska', '-i', 'pipe:0', ...(await options.output(time))],
+      // Damage in a file whose sound goes along is no reason to lose the pictures.
+      ...(options.sound === undefined ? ['-xerror'] : []),
+      ...['-f', 'matroska', '-i', 'pipe:0', ...sound, ...options.pictures, ...options.muxer],
       // What the muxer gives to the last picture; the others last until the next one.
       ...['-bsf:v', `setts=duration=${this.#usual.toFixed(9)}/TB`],
       ...['-map_metadata', '-1', '-max_muxing_queue_size', '9999', '-y', `file:${this.file.temporaryPath}`],
@@ -136,6 +159,20 @@ export class VideoEncoder implements AsyncDisposable {
     this.#process = new FfmpegProcess(args, { stdin: 'pipe', stdout: 'ignore', signal: options.signal });
     this.#process.stdin.write(matroskaHeader(options));
     return this.#process;
+  }
+
+  async #try(): Promise<void> {
+    const { options } = this;
+    const bytes = options.width * options.height * (options.pixelFormat === 'rgba' ? 4 : 3);
+    const args = ['-xerror', '-f', 'matroska', '-i', 'pipe:0', ...options.pictures, '-f', 'null', '-'];
+    const trial = new FfmpegProcess(args, { stdin: 'pipe', stdout: 'ignore', signal: options.signal });
+    this.#process = trial;
+    trial.stdin.write(matroskaHeader(options));
+    trial.stdin.write(matroskaFrameHeader(0, bytes));
+    trial.stdin.end(new Uint8Array(bytes));
+    const { code, signal } = await trial.ended;
+    if (code !== 0) throw new Error(`ffmpeg ended with ${signal ?? `code ${code}`}`);
+    this.#process = null;
   }
 
   /** After any failure nothing is left, and the reason is what ffmpeg said rather than a broken pipe. */
@@ -164,7 +201,9 @@ export class VideoEncoder implements AsyncDisposable {
     clearTimeout(timer);
     if (missing !== null) return missing;
     const { log } = this.#process;
-    if (log.has('No space left on device')) return diskFull(this.path, error);
+    if (/No space left|Disk quota exceeded/i.test(log.writeError ?? '')) return diskFull(this.path, error);
+    const { signal } = await this.#process.ended;
+    if (signal === 'SIGXFSZ' || /File too large/i.test(log.writeError ?? '')) return fileTooLarge(this.path, error);
     return new RvosError(
       'FFMPEG_FAILED',
       `ffmpeg could not write ${this.path}: ${log.summary ?? (error instanceof Error ? error.message : 'unknown reason')}`,
