@@ -16,6 +16,7 @@ const packages = {
   'C++ compiler for arm64': { apt: 'g++-aarch64-linux-gnu', dnf: null, apk: null, brew: null },
   'qemu-user': { apt: 'qemu-user', dnf: 'qemu-user', apk: null, brew: null },
   cargo: { apt: release('debian', '12') ? 'cargo-web' : 'cargo', dnf: 'cargo', apk: 'cargo', brew: 'rust' },
+  Chromium: { apt: 'chromium', dnf: 'chromium', apk: 'chromium', brew: null },
   venv: { apt: 'python3-venv', dnf: 'python3', apk: 'python3', brew: 'python' },
 };
 
@@ -41,6 +42,11 @@ export function missingTools() {
     missing.push('ffmpeg');
   }
   return missing;
+}
+
+/** Names of what the tests of the server's page need beside. */
+export function missingTestTools() {
+  return works(process.env.RVOS_CHROMIUM || '/usr/bin/chromium', ['--version']) ? [] : ['Chromium'];
 }
 
 /** Major release of the installed ffmpeg; a build from git counts as new; undefined if there is none. */

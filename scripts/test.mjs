@@ -11,6 +11,7 @@ import { checkKernels } from './check-kernels.mjs';
 import { changedFiles, checkTree } from './check-tree.mjs';
 import { exitWith, root, SetupError } from './run.mjs';
 import { setup } from './setup.mjs';
+import { installTools, missingTestTools } from './system-tools.mjs';
 import { trainingPython } from './training-python.mjs';
 
 const yes = process.argv.includes('--yes');
@@ -88,6 +89,13 @@ function native() {
 }
 
 function vitest() {
+  try {
+    installTools(missingTestTools(), { yes });
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    process.stdout.write(`${error.message}\n`);
+    return one(false);
+  }
   const file = join(scratch, 'vitest.json');
   const ended = shown('vitest/vitest.mjs', [
     'run',

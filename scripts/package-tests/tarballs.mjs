@@ -26,6 +26,7 @@ const needed = [
   /^scripts\/native-kit\/core\.mjs$/,
   /^scripts\/native-kit\/tensorrt\.mjs$/,
   /^examples\/demo\.mp4$/,
+  /^page\/index\.html$/,
   /^docs\/cli\.md$/,
   /^LICENSE$/,
   /^NOTICE$/,

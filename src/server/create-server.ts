@@ -5,6 +5,7 @@ import { lockData } from './data-lock.js';
 import { ApiKeys } from './http/api-keys.js';
 import { makeApp } from './http/app.js';
 import { ServerMetrics } from './http/metrics.js';
+import { pageRoutes } from './http/page-routes.js';
 import { Problem } from './http/problem.js';
 import { segmentationRoutes } from './http/routes.js';
 import { serviceRoutes } from './http/service-routes.js';
@@ -151,6 +152,7 @@ async function serverAround(parts: Parts, release: () => Promise<void>): Promise
     if (jobs.full) throw new Problem(503, 'QUEUE_FULL', `${limits.maxQueue} jobs wait already`, 10);
   };
   await app.register(segmentationRoutes, { jobs, folders, limits, keys, urls, checkRoom });
+  await app.register(pageRoutes);
   await app.register(serviceRoutes, { service, limits, keys, metrics, unready });
   await jobs.recover();
   return server;

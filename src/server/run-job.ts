@@ -37,6 +37,7 @@ export async function runJob(job: Job, live: LiveJob, work: string, context: Run
     ...job.options,
     signal,
     deadlineSeconds,
+    ...(job.seconds !== undefined && { isLong: async () => job.seconds! > service.shortSeconds }),
     onProgress: ({ frames, totalFrames }) => {
       live.progress = { frames, totalFrames };
       live.tell();
@@ -48,9 +49,13 @@ export async function runJob(job: Job, live: LiveJob, work: string, context: Run
     live.rows = path;
     return rows;
   };
+  const openBounds: SinkOpener = async ({ video }) => {
+    checkLimit('pixels a frame', video.width * video.height, limits.maxPixels);
+    return new Bounds(limits, folders);
+  };
   const outputs = job.outputs.map((output) => outputsOf[output](join(work, resultFiles[output])));
   const writers = [openRows, ...outputs].map((open) => timed(open, onEncode));
-  const summary = await drainInto(stream, [async () => new Bounds(limits, folders), ...writers]);
+  const summary = await drainInto(stream, [openBounds, ...writers]);
   const result = jobResult(summary);
   await writeFile(join(work, resultFiles.summary), JSON.stringify(result));
   if (signal.aborted) throw abortError(signal);

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { ask, type FfmpegAbilities, ffprobePath } from './ffmpeg.js';
@@ -12,6 +13,8 @@ const probeSchema = z.object({
         codec_type: z.string().optional(),
         codec_name: z.string().optional(),
         codec_tag_string: z.string().optional(),
+        width: z.number().optional(),
+        height: z.number().optional(),
         avg_frame_rate: z.string().optional(),
         duration: z.string().optional(),
         start_time: z.string().optional(),
@@ -48,6 +51,9 @@ export interface ProbedStream {
   readonly kind: 'video' | 'audio' | 'other';
   /** Codec, e.g. `aac`; `unknown` if this ffmpeg does not know it. */
   readonly codec: string;
+  /** Pixels of a frame as stored; 0 if the header does not say. */
+  readonly width: number;
+  readonly height: number;
   /** A picture that belongs to the file rather than to its time, such as a cover. */
   readonly isAttachedPicture: boolean;
   /** The container's own mark for the stream that players take. */
@@ -94,20 +100,47 @@ export interface ProbedFile {
 const discontinuous = ['mpegts', 'mpegtsraw', 'mpeg', 'ogg', 'hls', 'dash', 'ty'];
 
 const entries = [
-  'stream=index,codec_type,codec_name,codec_tag_string,avg_frame_rate,duration,start_time,channels,channel_layout',
+  'stream=index,codec_type,codec_name,codec_tag_string,width,height,avg_frame_rate,duration,start_time,channels,channel_layout',
   'field_order,sample_aspect_ratio,color_transfer,color_primaries,color_space:stream_disposition=default,attached_pic:stream_tags=DURATION',
   'format=duration,start_time,format_name:program=program_id:program_stream=index',
   'packet=stream_index:packet_side_data=side_data_type',
 ];
 
+/** Headers of the files that were asked for last, by path and what tells one version of a file from another. */
+const remembered = new Map<string, ProbedFile>();
+const rememberedFiles = 64;
+
 /**
- * Asks ffprobe what a header says, without a pass over the packets: that of a file, or of bytes as they come. Null if ffprobe
- * is absent or cannot tell.
+ * Asks ffprobe what a header says, without a pass over the packets: that of a file, or of bytes as they come. A file that has
+ * not changed since is not asked again. Null if ffprobe is absent or cannot tell.
  */
 export async function probeFile(
   input: string | Readable,
   abilities: FfmpegAbilities,
   signal?: AbortSignal,
+): Promise<ProbedFile | null> {
+  const version = typeof input === 'string' ? await fileVersion(input) : undefined;
+  const known = version === undefined ? undefined : remembered.get(version);
+  if (known) return known;
+  const probed = await askFfprobe(input, abilities, signal);
+  if (probed && version !== undefined) {
+    if (remembered.size >= rememberedFiles) remembered.delete(remembered.keys().next().value!);
+    remembered.set(version, probed);
+  }
+  return probed;
+}
+
+async function fileVersion(path: string): Promise<string | undefined> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  if (!found?.isFile()) return undefined;
+  const { dev, ino, size, mtimeNs, ctimeNs } = found;
+  return [ffprobePath(), path, dev, ino, size, mtimeNs, ctimeNs].join(' ');
+}
+
+async function askFfprobe(
+  input: string | Readable,
+  abilities: FfmpegAbilities,
+  signal: AbortSignal | undefined,
 ): Promise<ProbedFile | null> {
   const wanted = `${entries[0]},${entries[1]}:${entries[2]}:${entries[3]}`;
   const args = [
@@ -167,6 +200,8 @@ function describe({ streams, packets, programs, format }: z.infer<typeof probeSc
       index: stream.index,
       kind: stream.codec_type === 'video' || stream.codec_type === 'audio' ? stream.codec_type : 'other',
       codec: stream.codec_name ?? 'unknown',
+      width: stream.width ?? 0,
+      height: stream.height ?? 0,
       isAttachedPicture: stream.disposition?.attached_pic === 1,
       isDefault: stream.disposition?.default === 1,
       isEncrypted: isEncrypted(stream),

@@ -92,6 +92,22 @@ describe('bodies and headers', () => {
     await isReady(server);
   });
 
+  it('that are no multipart bodies are a 400', async () => {
+    await using server = await testServer();
+    const send = (type: string, body: string) =>
+      server.fetch('/v1/segmentations', { method: 'POST', body, headers: { 'content-type': type } });
+    for (const [type, body] of [
+      ['multipart/form-data', 'x'],
+      ['multipart/form-data; boundary=b', 'x'],
+      ['multipart/form-data; boundary=b', `${videoPart}half a video`],
+      ['multipart/form-data; boundary=b', '--b\r\n\r\n\r\n'],
+    ] as const) {
+      const answer = await send(type, body);
+      expect([type, body, answer.status]).toEqual([type, body, 400]);
+    }
+    await isReady(server);
+  });
+
   it('that come slowly are answered 408 and cut off', async () => {
     await using server = await testServer({ headerSeconds: 0.5, bodyGraceSeconds: 0.5, minBodyRate: 1000 });
     const headers = await raw(server, async (write) => {
@@ -167,5 +183,7 @@ it('a method that an address does not take is a 405, with those that it takes', 
   await using server = await testServer();
   const answer = await server.fetch('/v1/segmentations', { method: 'PUT' });
   expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST, GET']);
+  expect((await server.fetch('/health/live', { method: 'QUERY' })).status).toBe(405);
+  expect((await json(server.fetch('/nowhere', { method: 'POST' }))).status).toBe(404);
   expect((await server.fetch('/health/ready', { method: 'HEAD' })).status).toBe(200);
 });

@@ -10,7 +10,11 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest();
 export class ApiKeys {
   readonly #hashes: readonly Buffer[] | undefined;
 
+  /** Throws BAD_ARGUMENT. */
   constructor(keys: readonly string[] | undefined) {
+    if (keys?.some((key) => !/^\S+$/.test(key))) {
+      throw new RvosError('BAD_ARGUMENT', 'an API key is empty or holds white space', 'A header could not carry it.');
+    }
     this.#hashes = keys?.map(sha256);
   }
 

@@ -102,14 +102,15 @@ function refuseOtherMethods(app: FastifyInstance): void {
     methods.set(url, known);
     for (const name of [method].flat()) known.add(name);
   });
-  app.setNotFoundHandler((request, reply) => {
+  // Before a body is looked at.
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return;
     const path = request.url.split('?', 1)[0]!;
-    const found = [...methods].find(([url]) => pathPattern(url).test(path));
-    if (found) reply.header('allow', [...found[1]].join(', '));
-    const problem = found
-      ? new Problem(405, 'METHOD_NOT_ALLOWED', `this address takes ${[...found[1]].join(', ')}`)
-      : new Problem(404, 'NOT_FOUND', 'there is nothing at this address');
-    return reply.code(problem.status).type(problemType).serializer(JSON.stringify).send(problemBody(problem));
+    const [, found] = [...methods].find(([url]) => pathPattern(url).test(path)) ?? [];
+    if (!found) throw new Problem(404, 'NOT_FOUND', 'there is nothing at this address');
+    const taken = [...found].join(', ');
+    reply.header('allow', taken);
+    throw new Problem(405, 'METHOD_NOT_ALLOWED', `this address takes ${taken}`);
   });
 }
 

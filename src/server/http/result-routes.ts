@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import send from '@fastify/send';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Job, JobOutput } from '../job.js';
@@ -10,6 +9,7 @@ import { answered, jobEvents, rowsAndEnd } from './job-streams.js';
 import { maskZip } from './mask-zip.js';
 import { Problem } from './problem.js';
 import { jobParams, ndjson, type OwnJob, type OwnRequest, problems, type RoutesOptions } from './route-options.js';
+import { sendFile } from './send-file.js';
 
 /** What is sent as it is; the document of the routes says of which type. */
 const content = z.any();
@@ -68,17 +68,4 @@ export const resultRoutes: FastifyPluginAsyncZod<RoutesOptions & { readonly find
 export function sendRows(reply: FastifyReply, jobs: RoutesOptions['jobs'], id: string): FastifyReply {
   reply.header('content-type', ndjson).header('cache-control', 'no-store');
   return reply.send(Readable.from(rowsAndEnd(jobs, id, answered(reply)), { objectMode: false }));
-}
-
-/** A file, whole or the range that was asked for. */
-async function sendFile(request: FastifyRequest, reply: FastifyReply, path: string, type: string) {
-  const { statusCode, headers, stream, type: kind } = await send(request.raw, path, { cacheControl: false });
-  if (kind === 'error') {
-    if (statusCode !== 416) throw new Problem(404, 'NOT_FOUND', 'it is gone');
-    throw new Problem(416, 'RANGE_NOT_SATISFIABLE', 'the file has no such range');
-  }
-  return reply
-    .code(statusCode)
-    .headers({ ...headers, 'content-type': type, 'cache-control': 'private, no-cache' })
-    .send(stream);
 }

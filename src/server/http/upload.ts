@@ -93,7 +93,7 @@ async function receiveUpload(
     return { fields: { ...fields, sentences }, input, digest };
   } catch (error) {
     if (input !== undefined) await rm(folders.upload(input), { force: true });
-    throw error;
+    throw isMalformed(error) ? new Problem(400, 'BAD_REQUEST', 'the body is no valid multipart/form-data') : error;
   }
 }
 
@@ -109,6 +109,11 @@ async function receive(file: Readable, path: string, hash: Hash): Promise<void> 
   } catch (error) {
     throw error instanceof Problem ? error : toOutputError(error, path);
   }
+}
+
+/** What the parser says of a body is a plain error; all others have a code, a status or a class. */
+function isMalformed(error: unknown): boolean {
+  return error instanceof Error && error.constructor === Error && !('code' in error) && !('statusCode' in error);
 }
 
 function fieldLimit({ maxCharacters }: ServerLimits): number {
