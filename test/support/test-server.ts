@@ -1,16 +1,20 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Backend } from '../../src/backends/backend.js';
 import { Segmenter } from '../../src/segmenter.js';
 import { createServer, SegmentationService, type ServerOptions } from '../../src/server/index.js';
 import { fakeModel } from './fake-backend.js';
 import { TurnBackend } from './turn-backend.js';
 
 /** A server on a free port of loopback; `data` is removed with it unless it was given. */
-export async function testServer(options: Partial<ServerOptions> & { milliseconds?: number } = {}) {
-  const { milliseconds, ...rest } = options;
+export async function testServer(
+  options: Partial<ServerOptions> & { milliseconds?: number; backendName?: Backend['name'] } = {},
+) {
+  const { milliseconds, backendName, ...rest } = options;
   const data = options.data ?? (await mkdtemp(join(tmpdir(), 'rvos-server-')));
   const backend = new TurnBackend(milliseconds);
+  if (backendName) Object.assign(backend, { name: backendName });
   const service = await SegmentationService.around(Segmenter.around(await fakeModel(), backend));
   const server = await createServer({ service, minFreeDisk: 0, ...rest, data });
   const address = await server.listen({ port: 0 });

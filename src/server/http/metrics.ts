@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { loadTensorRt } from '../../native/load-tensorrt.js';
 import { type BatchMessage, batchChannel } from '../../scheduling/batch-channel.js';
 import type { Job } from '../job.js';
 import type { Jobs } from '../jobs.js';
@@ -66,6 +67,7 @@ export class ServerMetrics {
     gauge('rvos_frame_bytes', 'Bytes of decoded frames in memory', () => service.state.frameBytes);
     gauge('rvos_decoders_waiting', 'Runs that wait for a decoder', () => service.state.waiting.decoders);
     gauge('rvos_memory_waiting', 'Runs that wait for frame memory', () => service.state.waiting.memory);
+    if (service.segmenter.backend.name === 'tensorrt') this.#watchDevices();
     service.observer = {
       decoded: (seconds) => this.#decodeSeconds.observe(seconds),
       computed: (seconds) => {
@@ -79,6 +81,23 @@ export class ServerMetrics {
   /** Counts batches no longer. */
   end(): void {
     batchChannel.unsubscribe(this.#onBatch);
+  }
+
+  /** Memory of the GPUs, whoever holds it. */
+  #watchDevices(): void {
+    new Gauge({
+      name: 'rvos_device_memory_bytes',
+      help: 'Memory of a GPU, by use',
+      labelNames: ['device', 'use'] as const,
+      registers: [this.registry],
+      async collect() {
+        const { addon } = await loadTensorRt();
+        for (const { index, totalBytes, freeBytes } of addon.devices()) {
+          this.set({ device: index, use: 'used' }, totalBytes - freeBytes);
+          this.set({ device: index, use: 'free' }, freeBytes);
+        }
+      },
+    });
   }
 
   encoded(seconds: number): void {
