@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { RvosError } from '../src/errors.js';
+import { maskToPixels } from '../src/masks/pixels.js';
 import type { SegmentedFrame } from '../src/results/segmented-frame.js';
 import { Segmenter } from '../src/segmenter.js';
 import type { RgbFrame } from '../src/video/frame.js';
@@ -415,5 +417,39 @@ describe('supplied frames', () => {
     const frames = await all(segmenter.segmentFrames(mats, ['a ball'], { frameRate: 10 }));
     expect([...frames[0]!.frame.data]).toEqual([30, 20, 10, 99, 1, 1]);
     expect(frames.map(({ time }) => time)).toEqual([0, 0.1]);
+  });
+});
+
+describe('pixels that are not square', () => {
+  it('give the masks of the clip as displayed, in stored pixels', { timeout: 60_000 }, async () => {
+    await using segmenter = await Segmenter.open({ model: 'compact', backend: 'onnxruntime' });
+    const sentence = 'the red heart moving right';
+    const masksOf = async (video: string) => {
+      await using result = await segmenter.segment(video, sentence);
+      const masks: { readonly width: number; readonly height: number; bit(x: number, y: number): boolean }[] = [];
+      for await (const { masks: found } of result.frames()) {
+        const pixels = maskToPixels(found[0]!);
+        const { width, height } = found[0]!;
+        masks.push({ width, height, bit: (x, y) => pixels[y * width + x]! > 0 });
+      }
+      return { masks, score: result.queries[0]!.score };
+    };
+    const wide = await masksOf(join(import.meta.dirname, 'field-cases/anamorphic-64x45.mp4'));
+    const square = await masksOf(join(import.meta.dirname, '../examples/demo.mp4'));
+    expect(wide.score).toBeGreaterThan(0.95);
+    let both = 0;
+    let either = 0;
+    for (const [t, { width, height, bit }] of square.masks.entries()) {
+      const other = wide.masks[t]!;
+      for (let y = 0; y < height; y++) {
+        for (let x = 0; x < width; x++) {
+          const stored = Math.min(other.width - 1, Math.floor(((x + 0.5) * other.width) / width));
+          const [a, b] = [bit(x, y), other.bit(stored, Math.floor(((y + 0.5) * other.height) / height))];
+          if (a && b) both++;
+          if (a || b) either++;
+        }
+      }
+    }
+    expect(both / either).toBeGreaterThan(0.9);
   });
 });

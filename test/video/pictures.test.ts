@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Mask } from '../../src/masks/mask.js';
 import { bitmapText } from '../../src/video/captions/bitmap-font.js';
 import { captionStrips, fitText, stripHeight } from '../../src/video/captions/captions.js';
+import { missingLetters } from '../../src/video/captions/missing-letters.js';
 import { ContactSheet, type ContactSheetOptions } from '../../src/video/contact-sheet.js';
 import type { RgbFrame } from '../../src/video/frame.js';
 import { compileSource } from '../support/compiled-source.js';
@@ -196,5 +197,15 @@ describe('ContactSheet', () => {
     expect((await sharp(await readFile(join(folder, 'sheet.png'))).metadata()).format).toBe('png');
     await expect(sheet.save(join(folder, 'sheet.png'), [1, 0])).rejects.toMatchObject(rvosError('OUTPUT_EXISTS'));
     await sheet.save(join(folder, 'sheet.png'), [1, 0], { force: true });
+  });
+});
+
+describe('letters that no font has', () => {
+  it('are told once, by script, with what to install', async () => {
+    expect(await missingLetters(['the red ball, è ñ ß', 'größer'])).toEqual([]);
+    // Scripts that no font of the tests' machine has, and one that nobody's has.
+    const [warning, ...others] = await missingLetters(['\u{12000}\u{12001} the ball', '\u{3fffd}']);
+    expect(others).toEqual([]);
+    expect(warning).toMatch(/^captions show boxes for .*letters, which no installed font has; install /);
   });
 });
