@@ -62,7 +62,7 @@ export function registerServe(program: Command): void {
     .option('--threads <n>', 'CPU threads (default: all cores)', integerOption(1, 1024))
     .option('--warm-up <HEIGHTxWIDTH...>', 'frame sizes that are made ready before the server takes requests')
     .option('--api-keys <file>', 'API keys, one a line, sent as Authorization: Bearer (default: anybody may use it)')
-    .option('--rate-limit <n>', 'requests a second of one API key (default: not limited)', integerOption(1, many))
+    .option('--rate-limit <n/s>', 'requests a second of one API key (default: not limited)', rateOption)
     .option('--allow-urls <hosts...>', "hosts from which videos are fetched, '*' for all public ones (default: none)")
     .option('--url-proxy', 'follow the proxy variables of the environment for URLs')
     .option('--max-upload <size>', 'bytes of a video', '500MB')
@@ -110,7 +110,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const server = await createServer({
     ...options,
     ...{ service, apiKeys, maxUpload, minFreeDisk, log: !options.quiet },
-    allowUrls: options.allowUrls?.includes('*') ? '*' : options.allowUrls,
+    allowUrls: allowedHosts(options.allowUrls),
     headerSeconds: options.headerTimeout,
     urlSeconds: options.urlTimeout,
     keepSeconds: options.keep,
@@ -126,4 +126,15 @@ async function serve(options: ServeOptions): Promise<void> {
   } finally {
     await server.close(options.grace);
   }
+}
+
+/** `*`, or hosts that stand one by one or with commas between them. */
+function allowedHosts(given: readonly string[] | undefined): '*' | readonly string[] | undefined {
+  const hosts = given?.flatMap((each) => each.split(',')).filter((host) => host !== '');
+  return hosts?.includes('*') ? '*' : hosts;
+}
+
+/** `5/s`, or `5`. */
+function rateOption(text: string): number {
+  return integerOption(1, many)(text.replace(/\/s$/, ''));
 }

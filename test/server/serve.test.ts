@@ -89,11 +89,27 @@ describe('rvos serve', () => {
   it('takes its API keys from a file, and logs neither keys nor sentences', async () => {
     const keys = join(scratch, 'keys.txt');
     await writeFile(keys, '# ours\nsecret-one\n\nsecret-two\n');
-    const server = await serve(join(scratch, 'keys'), '--api-keys', keys);
+    const server = await serve(
+      join(scratch, 'keys'),
+      '--api-keys',
+      keys,
+      '--rate-limit',
+      '500/s',
+      '--allow-urls',
+      'a.example,b.example',
+    );
     expect((await server.fetch('/v1/models')).status).toBe(401);
     const headers = { authorization: 'Bearer secret-two' };
     const body = form(short, { sentences: 'the private thing', ...small });
     expect((await server.fetch('/v1/segmentations?wait=60', post(body, headers))).status).toBe(200);
+    const url = (host: string) => ({
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ url: `http://${host}/v.mp4`, sentences: ['a'] }),
+    });
+    const limited = await server.fetch('/v1/segmentations', url('c.example'));
+    expect(limited.headers.get('x-ratelimit-limit')).toBe('500');
+    expect(await json(limited)).toMatchObject({ code: 'ADDRESS_REFUSED' });
     await server.kill('SIGTERM');
     const lines = server.told.out.trim().split('\n');
     expect(lines.map((line) => JSON.parse(line)).filter(({ res }) => res?.statusCode === 200)).toHaveLength(1);
