@@ -71,7 +71,7 @@ async function measureBackend() {
     kind.windows = windows.length;
     kind.frames = frames.length;
     const texts = await backend.encodeText(kind.sentences.map((sentence) => tokenizer.prepare(sentence)));
-    const preprocessing = shortSide === undefined ? {} : { shortSide };
+    const preprocessing = shortSide === undefined ? {} : { shortSide, longSide: 2 * shortSide };
     const clip = async () => {
       const id = ++stream;
       await Promise.all(
@@ -144,7 +144,14 @@ async function measureServer() {
       processor: cpus()[0].model.trim(),
       cores: availableParallelism(),
     },
-    ...{ model: options.model, clients: Number(options.clients), seconds, jobs: jobs.length, failures },
+    ...{
+      model: options.model,
+      shortSide: shortSide ?? null,
+      clients: Number(options.clients),
+      seconds,
+      jobs: jobs.length,
+      failures,
+    },
     windowsPerSecond: windows / seconds,
     backendWindowsPerSecond: windows / bareSeconds,
     shareOfBackend: bareSeconds / seconds,
@@ -170,7 +177,10 @@ async function segmentation(address, { data, sentences }) {
   const body = new FormData();
   for (const sentence of sentences) body.append('sentences', sentence);
   body.append('outputs', 'masks');
-  if (shortSide !== undefined) body.append('short_side', String(shortSide));
+  if (shortSide !== undefined) {
+    body.append('short_side', String(shortSide));
+    body.append('long_side', String(2 * shortSide));
+  }
   body.append('video', data, 'clip.mp4');
   const began = performance.now();
   const headers = { accept: 'application/x-ndjson' };
