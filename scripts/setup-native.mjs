@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-// Makes `rvos build` possible: finds CUDA and TensorRT or TensorRT-RTX, or fetches what is missing from public packages,
-// and compiles the addon for each flavour found: build/tensorrt/<flavour>/rvos_tensorrt.node.
+// Makes `rvos build` possible, or with --openvino the fast CPU backend: finds CUDA and TensorRT or TensorRT-RTX, or fetches
+// what is missing from public packages, and compiles the addon for each flavour found: build/tensorrt/<flavour>/rvos_tensorrt.node.
 //
 //   node scripts/setup-native.mjs [options]
 //
-// --kit                   fetch what is missing into .kit/ (RVOS_KIT: another folder); always so where CI is set
+// --kit                   fetch what is missing into .kit/ (RVOS_KIT: another folder), OpenVINO too; always so where CI is set
+// --openvino              fetch OpenVINO for the CPU backend into .kit/, and nothing else: no CUDA, no compiler
 // --cuda DIR              CUDA toolkit; else CUDA_HOME, PATH and the usual places
 // --tensorrt DIR          TensorRT; else TENSORRT_ROOT and the usual places
 // --tensorrt-rtx DIR      TensorRT-RTX; else TENSORRT_RTX_ROOT and the usual places
@@ -14,6 +15,8 @@
 // --force                 compile in any case
 // --yes                   install missing system packages through sudo (as root they are installed in any case)
 import { parseArgs } from 'node:util';
+import { kitIsPossible } from './native-kit/kit.mjs';
+import { setUpOpenVino } from './native-kit/openvino.mjs';
 import { setUpTensorRt } from './native-kit/tensorrt.mjs';
 import { SetupError } from './run.mjs';
 
@@ -24,7 +27,9 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(name, () => int
 class Interrupted extends Error {}
 
 try {
-  await setUpTensorRt({ ...readOptions(), progress: say, signal: interruption.signal });
+  const options = { ...readOptions(), progress: say, signal: interruption.signal };
+  if (!options.openvino) await setUpTensorRt(options);
+  if (options.openvino || (options.kit && kitIsPossible())) await setUpOpenVino(options);
 } catch (error) {
   if (interruption.signal.aborted) {
     say('interrupted, nothing half-done was left');
@@ -46,6 +51,7 @@ function readOptions() {
     const { values } = parseArgs({
       options: {
         kit: flag,
+        openvino: flag,
         cuda: text,
         tensorrt: text,
         'tensorrt-rtx': text,

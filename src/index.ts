@@ -10,6 +10,7 @@ export type {
   TokenizedSentence,
   WindowMasks,
 } from './backends/backend.js';
+export type { ComputePrecision } from './backends/cpu/precision.js';
 export {
   type BackendChoice,
   type BackendOptions,

@@ -1,5 +1,6 @@
 import { argument, checkArgument, checkOptions, type Expectation } from './arguments.js';
 import type { Backend, TextFeatures } from './backends/backend.js';
+import { type ComputePrecision, computePrecisions } from './backends/cpu/precision.js';
 import { type BackendChoice, backendChoices, chooseBackend } from './backends/open-backend.js';
 import type { EngineBuildProgress } from './engines/build-engines.js';
 import { emptyMask, type Mask } from './masks/mask.js';
@@ -32,7 +33,7 @@ import { type Windowed, windowFrames } from './windows.js';
 export interface SegmenterOptions {
   /** A model folder, the name of one that comes with the package or was pulled, or with `pull` whatever `rvos pull` takes; default `compact`. */
   readonly model?: string;
-  /** Default `auto`: TensorRT where addon, GPU and engines of the model are there, else ONNX Runtime. */
+  /** Default `auto`: TensorRT where addon, GPU and engines of the model are there, else OpenVINO where it is found, else ONNX Runtime. */
   readonly backend?: BackendChoice;
   /** Folder of TensorRT engines; default `$RVOS_ENGINES`, else `engines` in the working folder. */
   readonly engines?: string;
@@ -41,6 +42,10 @@ export interface SegmenterOptions {
   readonly onBuildProgress?: (progress: EngineBuildProgress) => void;
   /** CPU threads of the network; default all cores. */
   readonly threads?: number;
+  /** What a CPU computes in, see `BackendOptions`; default `auto`. */
+  readonly precision?: ComputePrecision;
+  /** OpenVINO's C library or its folder, see `BackendOptions`. */
+  readonly openvinoLibrary?: string;
   /** Folder of models and graphs; default what `configure` set, `$RVOS_HOME`, `$XDG_CACHE_HOME/rvos` or `~/.cache/rvos`. */
   readonly cacheFolder?: string;
   /** Download a model that is not on this machine yet; default: it is an error that names the command. */
@@ -59,6 +64,8 @@ const segmenterOptions: Record<keyof SegmenterOptions, Expectation> = {
   build: argument.flag,
   onBuildProgress: argument.callback,
   threads: argument.integer(1, 1024),
+  precision: argument.oneOf(computePrecisions),
+  openvinoLibrary: argument.text,
   cacheFolder: argument.text,
   pull: argument.flag,
   onPullProgress: argument.callback,

@@ -18,6 +18,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("maskStatistics", rvos::maskStatistics);
   add("maskOverlap", rvos::maskOverlap);
   add("overlay", rvos::overlay);
+  add("openVino", rvos::openVino);
   return exports;
 }
 

@@ -14,6 +14,7 @@ Napi::Value rleEncode(const Napi::CallbackInfo& info);
 Napi::Value rleDecode(const Napi::CallbackInfo& info);
 Napi::Value maskStatistics(const Napi::CallbackInfo& info);
 Napi::Value maskOverlap(const Napi::CallbackInfo& info);
+Napi::Value openVino(const Napi::CallbackInfo& info);
 Napi::Value overlay(const Napi::CallbackInfo& info);
 
 }  // namespace rvos

@@ -12,4 +12,8 @@ namespace rvos {
 /// Resolves to undefined, or rejects with an Error if `work` throws a std::exception.
 Napi::Promise runJob(Napi::Env env, std::initializer_list<Napi::Value> buffers, std::function<void()> work);
 
+/// The same for any number of buffers; resolves to what `result` makes, back on JavaScript's thread.
+Napi::Promise runJob(Napi::Env env, Napi::Object buffers, std::function<void()> work,
+                     std::function<Napi::Value(Napi::Env)> result);
+
 }  // namespace rvos

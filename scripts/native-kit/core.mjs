@@ -45,6 +45,7 @@ function coreInputs(extra = '') {
   const folders = [
     ['native/addon', false],
     ['native/core', true],
+    ['native/openvino', true],
   ];
   return fingerprint(['CMakeLists.txt', 'cmake/options.cmake', 'cmake/node_addon.cmake'], folders, extra);
 }

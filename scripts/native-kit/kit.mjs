@@ -1,4 +1,4 @@
-// The kit: CUDA compiler, TensorRT-RTX and headers from public packages, in the kit folder (places.mjs), fetched with
+// The kit: CUDA compiler, TensorRT-RTX, headers and OpenVINO from public packages, in the kit folder (places.mjs), fetched with
 // pip and cargo as they are set up on this machine. A part is made in a folder beside its place and renamed when it is
 // whole, so what is there is complete; an interruption removes what was begun.
 import { createHash } from 'node:crypto';
@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { output, root, SetupError, works } from '../run.mjs';
 import { installTools } from '../system-tools.mjs';
 import { runChild } from './child.mjs';
-import { cuda, headers, rtx, zig } from './packages.mjs';
+import { cuda, headers, openVino, rtx, zig } from './packages.mjs';
 import { isInstalled, kitFolder } from './places.mjs';
 
 /** Folder of the CUDA compiler, as CUDA_HOME. Options: `progress` takes lines, `signal` ends downloads, `yes`
@@ -35,6 +35,29 @@ export function kitRtx(options) {
 /** Folder of the Zig compiler. */
 export function kitZig(options) {
   return part('zig', zig, options, (folder) => fromWheels(zig, folder, options));
+}
+
+/** Folder of OpenVINO: `lib`, `include`, `licenses`. */
+export function kitOpenVino(options) {
+  return part('openvino', openVino, options, async (folder) => {
+    await fromWheels(openVino, folder, options);
+    return openVinoFrom(join(folder, 'packages'), join(folder, 'openvino'));
+  });
+}
+
+/** What of the unpacked wheel is kept, moved into `made`. */
+function openVinoFrom(wheel, made) {
+  const { version, libraries } = openVino;
+  const from = join(wheel, 'openvino');
+  mkdirSync(join(made, 'lib'), { recursive: true });
+  const names = readdirSync(join(from, 'libs')).filter((name) => libraries.some((pattern) => pattern.test(name)));
+  if (names.length !== libraries.length)
+    throw new SetupError(`the wheel of OpenVINO ${version} has not the libraries expected.`);
+  for (const name of names) renameSync(join(from, 'libs', name), join(made, 'lib', name));
+  mkdirSync(join(made, 'include', 'openvino'), { recursive: true });
+  renameSync(join(from, 'include', 'openvino', 'c'), join(made, 'include', 'openvino', 'c'));
+  renameSync(join(wheel, `openvino-${version}.dist-info`, 'licenses'), join(made, 'licenses'));
+  return made;
 }
 
 /** Folder with one folder of headers for each flavour and version: `tensorrt-11.4`, `tensorrt-rtx-1.7`, … */
@@ -101,12 +124,20 @@ function alive(pid) {
   }
 }
 
-async function fromWheels({ name, wheels, folder: inside, links }, folder, { yes, signal }) {
+async function fromWheels({ name, wheels, platform = [], folder: inside, links }, folder, { yes, signal }) {
   const python = pythonWithPip({ yes });
   const requirements = join(folder, 'requirements.txt');
   writeFileSync(requirements, wheels.map(([wheel, hash]) => `${wheel} --hash=sha256:${hash}\n`).join(''));
   const target = join(folder, 'packages');
-  const options = ['--quiet', '--disable-pip-version-check', '--no-deps', '--no-compile', '--only-binary', ':all:'];
+  const options = [
+    '--quiet',
+    '--disable-pip-version-check',
+    '--no-deps',
+    '--no-compile',
+    '--only-binary',
+    ':all:',
+    ...platform,
+  ];
   const args = ['-m', 'pip', 'install', ...options, '--require-hashes', '--target', target, '-r', requirements];
   await client(`${name} could not be fetched with pip`, python, args, { signal, folder });
   const made = join(target, inside);

@@ -48,6 +48,32 @@ export const headers = {
   digest: '30d0d05bd6df346d062a83f7835994138365e1385490b41934522960425da7ed',
 };
 
+/**
+ * OpenVINO for processors: of the wheel, what its C library needs to run ONNX graphs on the CPU, and the C headers. The wheel
+ * is of one Python's because its name must be known; nothing of Python in it is used.
+ */
+export const openVino = {
+  name: 'OpenVINO',
+  version: '2026.4.1',
+  megabytes: 59,
+  wheels: [['openvino==2026.4.1', '2d22b1da03f7caf74df30e9f6417d0ab2f637e4a38e08e1dcd294d2c37407aaf']],
+  platform: ['--platform', 'manylinux_2_28_x86_64', '--implementation', 'cp', '--python-version', '3.11'],
+  folder: 'openvino',
+  links: [],
+  libraries: [
+    /^libopenvino\.so/,
+    /^libopenvino_c\.so/,
+    /^libopenvino_onnx_frontend\.so/,
+    // What it compiled is stored in this form.
+    /^libopenvino_ir_frontend\.so/,
+    /^libopenvino_intel_cpu_plugin\.so/,
+    /^libtbb\.so/,
+    /^libtbbmalloc\.so/,
+    /^libtbbbind_2_5\.so/,
+    /^libhwloc\.so/,
+  ],
+};
+
 /** A C++ compiler with its own libraries for every target, musl among them: what packages for Alpine are compiled with. */
 export const zig = {
   name: 'Zig',

@@ -1,13 +1,17 @@
 // What is in the tarballs, and how large they may be.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { check, expect } from './checks.mjs';
+import { diskUsage } from './use.mjs';
 
 const megabyte = 1e6;
 export const budgets = {
   mainTarball: 16 * megabyte,
   compactModel: 12 * megabyte,
   allElse: 4 * megabyte,
-  /** Everything after an installation on linux-x64. */
+  /** Everything after an installation on linux-x64 but OpenVINO, which has a bound of its own. */
   installed: 220 * megabyte,
+  openvino: 100 * megabyte,
 };
 
 const needed = [
@@ -62,4 +66,14 @@ export async function checkTarballs(packages) {
 
 export function mb(bytes) {
   return `${(bytes / megabyte).toFixed(1)} MB`;
+}
+
+/** Whether all that an installation brought keeps its bounds: OpenVINO, 90 MB of libraries by itself, is counted apart. */
+export function checkInstalled(modules) {
+  const folders = existsSync(modules) ? readdirSync(modules).filter((name) => name.startsWith('rvos-openvino-')) : [];
+  const openvino = folders.reduce((sum, name) => sum + diskUsage(join(modules, name)), 0);
+  const rest = diskUsage(modules) - openvino;
+  process.stdout.write(`     everything after the installation: ${mb(rest)}, and ${mb(openvino)} of OpenVINO\n`);
+  expect(rest <= budgets.installed, `${mb(rest)} are more than ${mb(budgets.installed)}`);
+  expect(openvino <= budgets.openvino, `OpenVINO: ${mb(openvino)} are more than ${mb(budgets.openvino)}`);
 }

@@ -75,7 +75,9 @@ export interface WindowMasks {
 /** Everything device specific stays behind this. Calls may be made concurrently: a backend has
  * a `WindowScheduler` in front of each place where windows run. */
 export interface Backend extends AsyncDisposable {
-  readonly name: 'onnxruntime' | 'tensorrt';
+  readonly name: 'onnxruntime' | 'openvino' | 'tensorrt';
+  /** What products are computed in, where the backend knows. */
+  readonly precision?: 'fp32' | 'fp16' | 'bf16' | undefined;
   /** Windows of one video that are worth handing over before the first one's masks are back; at least 1. */
   readonly windowsInFlight: number;
   encodeText(sentences: readonly TokenizedSentence[], options?: { signal?: AbortSignal }): Promise<TextFeatures[]>;

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Presets, SingleBar } from 'cli-progress';
 import { type Command, Option } from 'commander';
+import type { ComputePrecision } from '../backends/cpu/precision.js';
 import { type BackendChoice, backendChoices } from '../backends/open-backend.js';
 import { RvosError } from '../errors.js';
 import type { DataSet } from '../eval/data-set.js';
@@ -14,7 +15,7 @@ import { openModelFolder } from '../model/model-folder.js';
 import { Segmenter } from '../segmenter.js';
 import { buildDisplay } from './build-progress.js';
 import { interruption } from './interruption.js';
-import { integerOption } from './option-values.js';
+import { integerOption, precisionOption } from './option-values.js';
 import { print } from './standard-output.js';
 
 const dataSets = ['a2d-sentences', 'jhmdb-sentences', 'refer-youtube-vos', 'folder'] as const;
@@ -25,6 +26,7 @@ interface EvalCommandOptions {
   readonly out: string;
   readonly model: string;
   readonly backend: BackendChoice;
+  readonly precision: ComputePrecision;
   readonly build?: boolean;
   readonly split?: string;
   readonly protocol?: Protocol;
@@ -62,6 +64,7 @@ export function registerEval(program: Command): void {
       'compact',
     )
     .addOption(new Option('--backend <name>', 'what runs the network').choices(backendChoices).default('auto'))
+    .addOption(precisionOption())
     .option('--build', 'build TensorRT engines that are missing, else they are an error')
     .option('--split <name>', 'a2d-sentences: test or train; refer-youtube-vos: valid or train')
     .addOption(
@@ -101,12 +104,20 @@ async function run(name: DataSetName, options: EvalCommandOptions): Promise<void
   const protocol = options.protocol ?? (name === 'folder' ? 'windows' : 'clip');
   const dataSet = await openDataSet(name, split, options);
   const frames = name === 'a2d-sentences' || name === 'jhmdb-sentences';
-  const backend = backendFor(options.backend, !frames && protocol === 'clip');
-  const { model: source, threads, build } = options;
+  const backend = backendFor(options.backend, options.precision, !frames && protocol === 'clip');
+  const { model: source, precision, threads, build } = options;
   const model = await openModelFolder(source, { signal });
   const building = buildDisplay(options.quiet ?? false);
   const onBuildProgress = building.update.bind(building);
-  const segmenter = await Segmenter.open({ model: source, backend, threads, build, signal, onBuildProgress });
+  const segmenter = await Segmenter.open({
+    model: source,
+    backend,
+    precision,
+    threads,
+    build,
+    signal,
+    onBuildProgress,
+  });
   const progress = progressDisplay(options.quiet ?? false);
   try {
     const result = await evaluate({
@@ -128,6 +139,7 @@ async function run(name: DataSetName, options: EvalCommandOptions): Promise<void
         model: model.name,
         weights_sha256: model.weightsSha256,
         backend: segmenter.backend.name,
+        precision: segmenter.backend.precision ?? null,
         options: JSON.stringify({
           preprocessing: model.preprocessing,
           windows: model.windows,
@@ -146,9 +158,9 @@ async function run(name: DataSetName, options: EvalCommandOptions): Promise<void
 }
 
 /** Whole videos as one clip are longer than the windows that engines take. */
-function backendFor(choice: BackendChoice, wholeVideos: boolean): BackendChoice {
-  if (!wholeVideos || choice === 'onnxruntime') return choice;
-  if (choice === 'auto') return 'onnxruntime';
+function backendFor(choice: BackendChoice, precision: ComputePrecision, wholeVideos: boolean): BackendChoice {
+  if (!wholeVideos || choice === 'onnxruntime' || choice === 'openvino') return choice;
+  if (choice === 'auto') return precision === 'bf16' ? 'openvino' : 'onnxruntime';
   throw new RvosError(
     'BAD_ARGUMENT',
     'TensorRT engines take windows, not whole videos as one clip',

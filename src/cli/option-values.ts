@@ -1,4 +1,5 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import { computePrecisions } from '../backends/cpu/precision.js';
 import type { Size } from '../preprocess/size-rule.js';
 import { cleanSentence } from '../text/clean.js';
 import { parseTime } from '../video/timestamps.js';
@@ -60,4 +61,14 @@ export function checkNoEmptySentence(sentences: readonly string[]): void {
     'a sentence is empty',
     'Describe the object to segment, as in "the dog on the left".',
   );
+}
+
+/** `--precision`, as every command that runs the network has it. */
+export function precisionOption(): Option {
+  return new Option(
+    '--precision <kind>',
+    'what a CPU computes in; bf16 takes OpenVINO and a processor that multiplies it',
+  )
+    .choices(computePrecisions)
+    .default('auto');
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { ComputePrecision } from '../backends/cpu/precision.js';
 import { type BackendChoice, backendChoices } from '../backends/open-backend.js';
 import { configure } from '../configure.js';
 import { RvosError } from '../errors.js';
@@ -12,13 +13,21 @@ import { Segmenter } from '../segmenter.js';
 import type { WindowTail } from '../windows.js';
 import { buildDisplay } from './build-progress.js';
 import { interruption } from './interruption.js';
-import { audioStreamOption, checkNoEmptySentence, integerOption, numberOption, timeOption } from './option-values.js';
+import {
+  audioStreamOption,
+  checkNoEmptySentence,
+  integerOption,
+  numberOption,
+  precisionOption,
+  timeOption,
+} from './option-values.js';
 import { progressDisplay } from './progress.js';
 import { print } from './standard-output.js';
 
 interface SegmentCommandOptions {
   readonly model: string;
   readonly backend: BackendChoice;
+  readonly precision: ComputePrecision;
   readonly build?: boolean;
   readonly start?: number;
   readonly end?: number;
@@ -60,6 +69,7 @@ export function registerSegment(program: Command): void {
       'compact',
     )
     .addOption(new Option('--backend <name>', 'what runs the network').choices(backendChoices).default('auto'))
+    .addOption(precisionOption())
     .option('--build', 'build TensorRT engines that are missing, else they are an error')
     .option('--start <time>', 'begin here, as 62.5 or 1:02.5; times count from the first frame', timeOption)
     .option('--end <time>', 'end before this time', timeOption)
@@ -134,11 +144,11 @@ async function segment(video: string, sentences: readonly string[], options: Seg
   configure({ maxFrameMemory: options.maxFrameMemory });
   const outputs = wantedOutputs(options);
   checkOutputs(outputs);
-  const { model, backend, build, threads, antialias, quiet } = options;
+  const { model, backend, precision, build, threads, antialias, quiet } = options;
   const building = buildDisplay(quiet ?? false);
   const onBuildProgress = building.update.bind(building);
-  const segmenter = await Segmenter.open({ model, backend, build, threads, signal, onBuildProgress });
-  const { name } = segmenter.backend;
+  const segmenter = await Segmenter.open({ model, backend, precision, build, threads, signal, onBuildProgress });
+  const { name, precision: computed = null } = segmenter.backend;
   const progress = progressDisplay(quiet ?? false);
   // Once the first window shows that it works: an error stays a single line.
   let told = quiet || backend !== 'auto';
@@ -166,9 +176,14 @@ async function segment(video: string, sentences: readonly string[], options: Seg
     progress.stop();
     for (const warning of summary.warnings) process.stderr.write(`rvos: warning: ${warning}\n`);
     const seconds = (performance.now() - began) / 1000;
-    const used = { model: segmenter.model.name, backend: name, backend_reason: segmenter.backendReason ?? null };
+    const used = {
+      model: segmenter.model.name,
+      backend: name,
+      precision: computed,
+      backend_reason: segmenter.backendReason ?? null,
+    };
     if (options.json) printJson(used, summary, outputs, seconds);
-    else printText(summary, outputs, name, seconds);
+    else printText(summary, outputs, computed ? `${name}, ${computed}` : name, seconds);
   } finally {
     building.stop();
     progress.stop();
@@ -207,7 +222,7 @@ function checkOutputs(outputs: readonly WantedOutput[]): void {
 }
 
 function printJson(
-  used: { readonly model: string; readonly backend: string; readonly backend_reason: string | null },
+  used: Readonly<Record<'model' | 'backend', string> & Record<'precision' | 'backend_reason', string | null>>,
   summary: SegmentSummary,
   outputs: readonly WantedOutput[],
   seconds: number,

@@ -1,6 +1,8 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import { openVinoSettings } from '../backends/cpu/cpu-backend.js';
+import { type ComputePrecision, choosePrecision, computePrecisions } from '../backends/cpu/precision.js';
 import { defaultThreads, openRuntime } from '../backends/cpu/runtime.js';
-import { backendChoices } from '../backends/open-backend.js';
+import { backendChoices, checkChoices } from '../backends/open-backend.js';
 import { RvosError } from '../errors.js';
 import { openModelFolder } from '../model/model-folder.js';
 import type { Size } from '../preprocess/size-rule.js';
@@ -21,6 +23,7 @@ interface StageOptions {
   inputs: string;
   outputs: string;
   backend: (typeof backendChoices)[number];
+  precision?: ComputePrecision;
   threads?: number;
   shortSide?: number;
   longSide?: number;
@@ -49,7 +52,8 @@ export function registerStage(program: Command): void {
         .choices(backendChoices)
         .default('auto'),
     )
-    .option('--threads <n>', 'threads of ONNX Runtime (default: all cores)', wholeNumber)
+    .addOption(new Option('--precision <kind>', 'what a CPU computes in (default: fp32)').choices(computePrecisions))
+    .option('--threads <n>', 'CPU threads (default: all cores)', wholeNumber)
     .option('--short-side <n>', 'preprocess: wanted short side in pixels (default: the model’s)', wholeNumber)
     .option('--long-side <n>', 'preprocess: the long side’s limit in pixels (default: the model’s)', wholeNumber)
     .addOption(new Option('--antialias <on|off>', 'preprocess: filter when down-scaling').choices(['on', 'off']))
@@ -76,8 +80,13 @@ async function runStage(stage: Stage, inputs: StageInputs, options: StageOptions
     const filter = antialias === undefined ? undefined : antialias === 'on';
     return runPreprocess(model, inputs, { shortSide, longSide, antialias: filter });
   }
-  if (options.backend === 'tensorrt') return tensorRtStages[stage](await openStageEngines(model), inputs);
-  return cpuStages[stage](model, inputs, await openRuntime({ runtime: 'onnxruntime', threads }));
+  const { backend, precision } = options;
+  checkChoices(backend, precision ?? 'auto');
+  if (backend === 'tensorrt') return tensorRtStages[stage](await openStageEngines(model), inputs);
+  const runtime = backend === 'openvino' || (backend === 'auto' && precision === 'bf16') ? 'openvino' : 'onnxruntime';
+  const settings = runtime === 'openvino' ? openVinoSettings(model) : {};
+  const { precision: computed } = choosePrecision(runtime, precision ?? 'fp32');
+  return cpuStages[stage](model, inputs, await openRuntime({ runtime, threads, precision: computed, ...settings }));
 }
 
 function maskHeadSizes({ paddedSize, resizedSize, originalSize }: StageOptions) {

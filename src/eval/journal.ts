@@ -18,6 +18,8 @@ export interface EvaluationSettings {
   readonly model: string;
   readonly weights_sha256: string;
   readonly backend: string;
+  /** What products were computed in, where the backend tells. */
+  readonly precision?: string | null;
   /** Everything else that changes results, as text. */
   readonly options: string;
 }

@@ -7,11 +7,12 @@ import { writeFileAtomic } from '../files/atomic-output.js';
 import { sha256, sha256OfFile } from '../files/digest.js';
 import { toOutputError } from '../files/output-error.js';
 import type { StageName } from './architecture.js';
-import type { ClipSize } from './clip-size.js';
+import type { ClipSize, FrameSize } from './clip-size.js';
 import { weightsFile } from './model-description.js';
+import type { Target } from './target.js';
 
 /** Makes the graph of a stage; the text encoder's does not depend on the clip's size. */
-export type BuildGraph = (stage: StageName, clip?: ClipSize) => Uint8Array;
+export type BuildGraph = (stage: StageName, clip: ClipSize | FrameSize | undefined, target: Target) => Uint8Array;
 
 /** The weights that the graphs of a store refer to. */
 export interface StoredWeights {
@@ -43,19 +44,19 @@ export class GraphStore {
    * Path of a stage's graph, written when it is first asked for.
    * Throws `RvosError` OUTPUT_NOT_WRITABLE or DISK_FULL if there is no place for it.
    */
-  path(stage: StageName, clip?: ClipSize): Promise<string> {
-    const key = graphLabel(stage, clip);
+  path(stage: StageName, clip?: ClipSize | FrameSize, target: Target = 'onnxruntime'): Promise<string> {
+    const key = `${target} ${graphLabel(stage, clip)}`;
     const known = this.#paths.get(key);
     if (known) return known;
-    const path = this.#write(stage, clip);
+    const path = this.#write(stage, clip, target);
     this.#paths.set(key, path);
     // A failure, as of a full disk, may be over the next time.
     path.catch(() => this.#paths.delete(key));
     return path;
   }
 
-  async #write(stage: StageName, clip?: ClipSize): Promise<string> {
-    const bytes = this.build(stage, clip);
+  async #write(stage: StageName, clip: ClipSize | FrameSize | undefined, target: Target): Promise<string> {
+    const bytes = this.build(stage, clip, target);
     const name = graphFileName(stage, clip, bytes);
     const { folder } = this.weights;
     if (!(await lstat(join(folder, weightsFile))).isSymbolicLink()) {
@@ -80,13 +81,15 @@ export class GraphStore {
   }
 }
 
-/** `backbone-T24-360x640`, `text-encoder`. */
-function graphLabel(stage: StageName, clip?: ClipSize): string {
-  return clip ? `${stage}-T${clip.frames}-${clip.height}x${clip.width}` : stage;
+/** `backbone-T24-360x640`, `transformer-360x640`, `text-encoder`. */
+function graphLabel(stage: StageName, clip?: ClipSize | FrameSize): string {
+  if (!clip) return stage;
+  const frames = 'frames' in clip ? `-T${clip.frames}` : '';
+  return `${stage}${frames}-${clip.height}x${clip.width}`;
 }
 
 /** The same graph has the same name everywhere. */
-export function graphFileName(stage: StageName, clip: ClipSize | undefined, bytes: Uint8Array): string {
+export function graphFileName(stage: StageName, clip: ClipSize | FrameSize | undefined, bytes: Uint8Array): string {
   return `${graphLabel(stage, clip)}-${sha256(bytes).slice(0, 8)}.onnx`;
 }
 

@@ -8,10 +8,11 @@ import { findPulledModel, notPulled } from '../pull/pulled-models.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import type { WindowSchedule } from '../windows.js';
 import type { Architecture, Precision, StageName } from './architecture.js';
-import type { ClipSize } from './clip-size.js';
+import type { ClipSize, FrameSize } from './clip-size.js';
 import { type BuildGraph, GraphStore } from './graph-store.js';
 import { descriptionFile, type ModelDescription, modelDescriptionSchema, weightsFile } from './model-description.js';
 import { stageGraph } from './stages/index.js';
+import type { Target } from './target.js';
 import { weightOffsets } from './weight-layout.js';
 
 const maxDescriptionBytes = 2 ** 20;
@@ -29,10 +30,10 @@ export class ModelFolder {
     /** `model.json` as it stands. */
     readonly description: ModelDescription,
     /** Root of the cache, for graphs that cannot lie in the folder; default that of the process. */
-    cacheFolder?: string,
+    readonly cacheFolder?: string,
   ) {
-    const options = { architecture: this.architecture, target: 'onnxruntime', stored: this.precision } as const;
-    const build: BuildGraph = (stage, clip) => stageGraph(stage, { ...options, clip });
+    const options = { architecture: this.architecture, stored: this.precision } as const;
+    const build: BuildGraph = (stage, clip, target) => stageGraph(stage, { ...options, target, ...(clip && { clip }) });
     this.#graphs = new GraphStore({ folder: path, ...description.files[weightsFile]! }, build, cacheFolder);
   }
 
@@ -79,13 +80,14 @@ export class ModelFolder {
   }
 
   /**
-   * Path of a stage's ONNX graph for ONNX Runtime, beside (a link to) `weights.bin`; written when it is first asked for.
-   * `clip` is needed but for the text encoder. Throws `RvosError` OUTPUT_NOT_WRITABLE, DISK_FULL.
+   * Path of a stage's ONNX graph, beside (a link to) `weights.bin`; written when it is first asked for. `clip` is needed but
+   * for the text encoder; `target` is a runtime on the CPU, default ONNX Runtime. Throws `RvosError` OUTPUT_NOT_WRITABLE,
+   * DISK_FULL.
    */
-  graphPath(stage: 'text-encoder'): Promise<string>;
-  graphPath(stage: StageName, clip: ClipSize): Promise<string>;
-  graphPath(stage: StageName, clip?: ClipSize): Promise<string> {
-    return this.#graphs.path(stage, stage === 'text-encoder' ? undefined : clip);
+  graphPath(stage: 'text-encoder', clip?: undefined, target?: Target): Promise<string>;
+  graphPath(stage: StageName, clip: ClipSize | FrameSize, target?: Target): Promise<string>;
+  graphPath(stage: StageName, clip?: ClipSize | FrameSize, target?: Target): Promise<string> {
+    return this.#graphs.path(stage, stage === 'text-encoder' ? undefined : clip, target);
   }
 }
 

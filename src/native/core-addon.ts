@@ -1,8 +1,15 @@
+import type { OpenVinoLibrary } from './openvino-library.js';
+
 /** The whole contract of `rvos_core.node`: the CPU core. All functions check sizes and throw TypeError/RangeError; the
  * async ones run on libuv's thread pool, hold references to their buffers until done, and never touch JavaScript meanwhile.
  * Buffers may be longer than needed. While a job runs its buffers must not be transferred or resized. */
 export interface CoreAddon {
   readonly version: string;
+  /**
+   * Opens OpenVINO's C library (`libopenvino_c`), with its siblings beside it, and sets properties of its CPU plugin. Throws
+   * an Error that says in one line why it cannot be used: not a library, another version than 2026, no CPU plugin.
+   */
+  openVino(library: string, properties: Readonly<Record<string, string>>): OpenVinoLibrary;
   /** uint8 [H,W,3] → uint8 [h,w,3]; bilinear, antialias as torchvision's, float32 arithmetic, round half to even. */
   resize(job: {
     source: Uint8Array;

@@ -85,14 +85,16 @@ describe('auto', () => {
   it('takes ONNX Runtime and tells why where TensorRT cannot run; tensorrt fails for the same reason', async () => {
     const engines = join(scratch, 'some');
     await mkdir(join(new EngineStore(engines).modelFolder(model), 'tensorrt-11.4.0-sm90'), { recursive: true });
-    process.env.RVOS_TENSORRT_ADDONS = join(scratch, 'nowhere');
+    vi.stubEnv('RVOS_TENSORRT_ADDONS', join(scratch, 'nowhere'));
+    // Where OpenVINO would be looked for.
+    vi.stubEnv('RVOS_KIT', join(scratch, 'no-kit'));
     try {
       const { backend, reason } = await chooseBackend('auto', { model, engines, threads: 1 });
       await backend.dispose();
       expect([backend.name, reason]).toEqual(['onnxruntime', expect.stringMatching(/TensorRT .* is built/)]);
       await expect(chooseBackend('tensorrt', { model, engines })).rejects.toThrow(code('ADDON_MISSING'));
     } finally {
-      delete process.env.RVOS_TENSORRT_ADDONS;
+      vi.unstubAllEnvs();
     }
   });
 });

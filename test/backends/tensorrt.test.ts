@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Frames, SegmentOptions, TextFeatures, WindowMasks } from '../../src/backends/backend.js';
 import { CpuBackend } from '../../src/backends/cpu/cpu-backend.js';
 import { StoredEngines } from '../../src/backends/tensorrt/stored-engines.js';
@@ -194,7 +194,9 @@ describe('a segmenter with backend tensorrt', () => {
   });
 
   it('auto takes ONNX Runtime where there are no engines, and says so', async () => {
+    vi.stubEnv('RVOS_KIT', scratch); // where OpenVINO would be looked for
     await using segmenter = await Segmenter.open({ model: model.path, engines: join(scratch, 'none') });
+    vi.unstubAllEnvs();
     expect(segmenter.backend.name).toBe('onnxruntime');
     expect(segmenter.backendReason).toMatch(/no TensorRT engines of .* in .*none/);
   });
@@ -206,7 +208,9 @@ describe('a segmenter with backend tensorrt', () => {
       ...{ model, sizes: [], root, builder: { addon, libraryVersion: '0.0.1' } },
       target: { kind: 'device', device: device! },
     });
+    vi.stubEnv('RVOS_KIT', scratch); // where OpenVINO would be looked for
     await using segmenter = await Segmenter.open({ model: model.path, engines: root });
+    vi.unstubAllEnvs();
     expect(segmenter.backend.name).toBe('onnxruntime');
     expect(segmenter.backendReason).toMatch(/0\.0\.1/);
   });

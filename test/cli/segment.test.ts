@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { goldenModel } from '../support/golden-model.js';
+import { openVinoLibrary } from '../support/openvino.js';
 import { alive } from '../support/processes.js';
 import { goldenPath } from '../support/safetensors.js';
 import { ffmpeg } from '../support/videos.js';
@@ -84,7 +85,8 @@ function start(
   env: NodeJS.ProcessEnv = {},
   stdin: 'ignore' | 'pipe' = 'ignore',
 ): ChildProcess {
-  const environment = { ...process.env, TMPDIR: temporary, ...env };
+  // `auto` is ONNX Runtime here, whether this machine has OpenVINO or not.
+  const environment = { ...process.env, RVOS_KIT: at('no-kit'), TMPDIR: temporary, ...env };
   return spawn(process.execPath, [entry, ...args], { env: environment, stdio: [stdin, 'pipe', 'pipe'] });
 }
 
@@ -114,6 +116,19 @@ describe('rvos segment', () => {
     for (const name of ['o.mp4', 'o.json', 'o.png']) expect(stdout).toContain(at(name));
     const json = JSON.parse(await readFile(at('o.json'), 'utf8'));
     expect(json.masks.map((masks: unknown[]) => masks.length)).toEqual([40, 40]);
+  });
+
+  it('runs on OpenVINO where it is named, in the precision asked for', async () => {
+    const env = { RVOS_OPENVINO_LIBRARY: openVinoLibrary(), RVOS_HOME: at('openvino-home') };
+    const args = ['segment', '--model', model, ...small, clip, 'a red ball', '--json', '--quiet', '--masks', at('v')];
+    const found = await rvos([...args, '--backend', 'openvino', '--precision', 'fp32'], env);
+    expect({ code: found.code, stderr: found.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(found.stdout)).toMatchObject({
+      backend: 'openvino',
+      backend_reason: expect.stringMatching(/^OpenVINO \d.*RVOS_OPENVINO_LIBRARY; fp32: it was asked for$/),
+    });
+    const never = await rvos([...args, '--force', '--backend', 'onnxruntime', '--precision', 'bf16'], env);
+    expect(never.code).toBe(2);
   });
 
   it('prints one JSON value and nothing else with --json, and no progress with --quiet', async () => {
@@ -253,7 +268,7 @@ describe('bad input gives one line: what, where, remedy', () => {
     [
       'an unknown backend',
       2,
-      /--backend.*auto, tensorrt, onnxruntime/,
+      /--backend.*auto, tensorrt, openvino, onnxruntime/,
       () => withModel(clip, 'a', '--backend', 'cuda'),
     ],
     [

@@ -6,7 +6,7 @@ import type { ClipSize, FrameSize } from '../../src/model/clip-size.js';
 import type { ModelFolder } from '../../src/model/model-folder.js';
 import type { Sums } from '../../src/model/onnx/graph-builder.js';
 import { stageGraph } from '../../src/model/stages/index.js';
-import type { Target } from '../../src/model/stages/stage-options.js';
+import type { Target } from '../../src/model/target.js';
 import { fromHalf, toHalf } from '../../src/tensors/float16.js';
 
 export interface GraphVariant {

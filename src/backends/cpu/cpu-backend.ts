@@ -1,3 +1,4 @@
+import { cacheBytes, cacheRoot } from '../../cache/cache-folder.js';
 import { abortError, RvosError, throwIfAborted } from '../../errors.js';
 import { type Mask, maskByteLength } from '../../masks/mask.js';
 import type { ModelFolder } from '../../model/model-folder.js';
@@ -18,9 +19,11 @@ import type {
 import { checkWindow } from '../check-window.js';
 import { HeldWindows } from '../held-windows.js';
 import { TextCache } from '../text-cache.js';
+import { findOpenVino } from './find-openvino.js';
 import { InferenceProcess } from './inference-process.js';
 import type { ToProcess } from './protocol.js';
 import { type CpuRuntimeName, defaultThreads, type RuntimeSettings } from './runtime.js';
+import { windowGraphs } from './window-graphs.js';
 
 /** Videos whose last window stays in the child, so that the next window sends only its new frames. */
 const keptStreams = 2;
@@ -31,15 +34,21 @@ export interface CpuBackendOptions {
   readonly model: ModelFolder;
   readonly runtime: CpuRuntimeName;
   /** Default: all cores this process may use. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
+  /** Default fp32. */
+  readonly precision?: 'fp32' | 'bf16' | undefined;
+  /** OpenVINO's C library; default what `findOpenVino` finds. */
+  readonly library?: string | undefined;
 }
 
 /**
- * A runtime on the CPU, in a child process: the event loop stays free, an abort takes effect at once by killing the
- * child (the next call starts another), and memory that a runtime leaks goes with it.
+ * A runtime on the CPU, in a child process: the event loop stays free, and memory that a runtime leaks goes with it. An
+ * abort takes effect at once: OpenVINO ends its run and the child stays; ONNX Runtime cannot, so that the child is killed
+ * and the next call starts another.
  */
 export class CpuBackend implements Backend {
   readonly name: CpuRuntimeName;
+  readonly precision: 'fp32' | 'bf16';
   readonly windowsInFlight = 1;
   readonly #model: ModelFolder;
   readonly #settings: RuntimeSettings;
@@ -55,16 +64,30 @@ export class CpuBackend implements Backend {
   #disposed = false;
 
   /** Starts the child at once, so that it loads while the caller opens the video. */
-  constructor({ model, runtime, threads = defaultThreads() }: CpuBackendOptions) {
+  constructor({ model, runtime, threads = defaultThreads(), precision = 'fp32', library }: CpuBackendOptions) {
     this.name = runtime;
+    this.precision = precision;
     this.#model = model;
-    this.#settings = { runtime, threads };
+    this.#settings = { runtime, threads, precision, ...(runtime === 'openvino' && openVinoSettings(model, library)) };
     this.#startedProcess();
   }
 
   /** The child's process id, while there is one. */
   get pid(): number | undefined {
     return this.#process?.usable ? this.#process.pid : undefined;
+  }
+
+  /** The library's version once it is loaded. Throws `RvosError` BACKEND_UNAVAILABLE if it cannot be. */
+  async ready(): Promise<string> {
+    let version = '';
+    await this.#turns.run(
+      () =>
+        this.#withProcess(undefined, async (child) => {
+          version = await child.hello();
+        }),
+      { request: {} },
+    );
+    return version;
   }
 
   async encodeText(
@@ -102,7 +125,7 @@ export class CpuBackend implements Backend {
   }
 
   async #encode(sentences: readonly (readonly number[])[], signal?: AbortSignal): Promise<readonly TextFeatures[]> {
-    const graph = await this.#model.graphPath('text-encoder');
+    const graph = await this.#model.graphPath('text-encoder', undefined, this.name);
     const padId = this.#model.architecture.roberta.pad_token_id;
     let texts: readonly TextFeatures[] = [];
     await this.#withProcess(signal, (child) =>
@@ -127,19 +150,16 @@ export class CpuBackend implements Backend {
     const { width, height } = window.frames[0]!;
     const preprocessing = { ...this.#model.preprocessing, ...options.preprocessing };
     const size = inputSize({ width, height }, preprocessing);
-    const [backboneGraph, transformerGraph] = await Promise.all([
-      this.#model.graphPath('backbone', { frames: window.frames.length, ...size }),
-      this.#model.graphPath('transformer', { frames: kept.length, ...size }),
-    ]);
+    const lengths = { frames: window.frames.length, kept: kept.length };
+    const graphs = await windowGraphs(this.#model, this.name, size, lengths);
     const result = new WindowResult(texts.length, width, height);
-    await this.#withProcess(options.signal, (child) =>
+    const computed = this.#withProcess(options.signal, (child) =>
       child.run(
         async (post) => {
           await this.#sendWindow(window, size, preprocessing, post);
           await post({
             kind: 'segment',
-            backboneGraph,
-            transformerGraph,
+            graphs,
             texts: texts.map(({ tokens, features }) => ({ tokens, features })),
             frames: kept,
             queries: options.queries ?? 'best',
@@ -156,6 +176,13 @@ export class CpuBackend implements Backend {
         },
       ),
     );
+    try {
+      await computed;
+    } catch (error) {
+      // Some of its frames may never have arrived.
+      this.#held.spoil(window.stream);
+      throw error;
+    }
     return result.complete();
   }
 
@@ -184,20 +211,25 @@ export class CpuBackend implements Backend {
     }
   }
 
-  /** Runs a job in the child; an abort kills the child and with it the job. */
+  /** Runs a job in the child; an abort ends the job, where the runtime can, else the child. */
   async #withProcess(signal: AbortSignal | undefined, job: (child: InferenceProcess) => Promise<void>): Promise<void> {
+    if (signal?.aborted) throw abortError(signal);
     const child = this.#startedProcess();
-    const kill = () => void child.kill();
-    signal?.addEventListener('abort', kill, { once: true });
+    const end = () => (this.name === 'openvino' ? child.cancel() : child.kill());
+    const onAbort = () => void end();
+    signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      if (signal?.aborted) throw abortError(signal);
       await job(child);
     } catch (error) {
+      if (signal?.aborted) {
+        await end();
+        throw abortError(signal);
+      }
       // Messages of the failed job may still be on their way: a fresh child cannot mistake them for the next job's.
       await child.kill();
-      throw signal?.aborted ? abortError(signal) : error;
+      throw error;
     } finally {
-      signal?.removeEventListener('abort', kill);
+      signal?.removeEventListener('abort', onAbort);
     }
   }
 
@@ -213,6 +245,12 @@ export class CpuBackend implements Backend {
     }
     return this.#process;
   }
+}
+
+/** What OpenVINO needs to know beside threads and precision. Throws `RvosError` BACKEND_UNAVAILABLE where there is none. */
+export function openVinoSettings(model: ModelFolder, library?: string): Pick<RuntimeSettings, 'library' | 'cache'> {
+  const cache = { folder: cacheRoot(model.cacheFolder), bytes: cacheBytes(), weights: model.weightsSha256 };
+  return { library: library ?? findOpenVino().library, cache };
 }
 
 function disposed(): RvosError {

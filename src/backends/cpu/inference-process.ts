@@ -16,6 +16,9 @@ const entry = fileURLToPath(
   ),
 );
 
+/** How long a cancelled job may take to end before the process is ended with it: a graph that is being compiled goes on. */
+const cancelMilliseconds = 500;
+
 /** Where a job's answers go; `true` ends the job. */
 export type ReplyHandler = (reply: FromProcess) => boolean;
 
@@ -27,6 +30,7 @@ export class InferenceProcess {
   #killed = false;
   #gone: RvosError | undefined;
   #job: { onReply: ReplyHandler; resolve: () => void; reject: (error: unknown) => void } | undefined;
+  #cancelling: { readonly done: Promise<void>; readonly answered: () => void } | undefined;
 
   constructor(private readonly settings: RuntimeSettings) {
     this.#child = fork(entry, [String(process.pid), JSON.stringify(settings)], {
@@ -43,6 +47,7 @@ export class InferenceProcess {
     this.#exited = new Promise((resolve) => {
       const end = (code: number | null, signal: NodeJS.Signals | null, cause?: Error) => {
         this.#gone ??= this.#explainExit(code, signal, cause);
+        this.#cancelling?.answered();
         this.#settle((job) => job.reject(this.#gone));
         resolve();
       };
@@ -87,6 +92,45 @@ export class InferenceProcess {
     }
   }
 
+  /** Waits until the runtime is loaded; its library's version. */
+  async hello(): Promise<string> {
+    let version = '';
+    await this.run(
+      (post) => post({ kind: 'hello' }),
+      (reply) => {
+        if (reply.kind !== 'hello') return false;
+        version = reply.version;
+        return true;
+      },
+    );
+    return version;
+  }
+
+  /**
+   * Ends the job under way, which rejects, and leaves the process ready for the next one; where that takes too long, ends
+   * the process. Resolves when either is done.
+   */
+  cancel(): Promise<void> {
+    if (this.#cancelling) return this.#cancelling.done;
+    if (this.#gone || !this.#job) return Promise.resolve();
+    let answered: () => void = () => undefined;
+    const done = new Promise<void>((resolve) => {
+      answered = resolve;
+    });
+    const timer = setTimeout(() => void this.kill(), cancelMilliseconds);
+    this.#post({ kind: 'cancel' }).catch(() => undefined); // it is gone, which ends the waiting too
+    this.#cancelling = {
+      done,
+      answered: () => {
+        clearTimeout(timer);
+        this.#cancelling = undefined;
+        answered();
+      },
+    };
+    this.#settle((job) => job.reject(new Error('the job was cancelled')));
+    return done;
+  }
+
   /** Ends the process at once, whatever it is doing; resolves when it is gone. */
   async kill(): Promise<void> {
     this.#killed = true;
@@ -97,6 +141,8 @@ export class InferenceProcess {
   }
 
   #post(message: ToProcess): Promise<void> {
+    // The job that still sends is over; nothing of it may stand behind the message that ends it.
+    if (this.#cancelling) return Promise.reject(new Error('the job was cancelled'));
     return new Promise((resolve, reject) => {
       if (!this.#child.connected) return void this.#exited.then(() => reject(this.#gone));
       this.#child.send(message, (error) => {
@@ -109,7 +155,9 @@ export class InferenceProcess {
 
   #receive(reply: FromProcess): void {
     try {
-      if (reply.kind === 'failed') {
+      if (this.#cancelling) {
+        if (reply.kind === 'cancelled') this.#cancelling.answered();
+      } else if (reply.kind === 'failed') {
         const error = failedJob(reply, runtimeTitles[this.settings.runtime]);
         this.#settle((job) => job.reject(error));
       } else if (this.#job?.onReply(reply)) {
@@ -163,7 +211,10 @@ export class InferenceProcess {
 }
 
 /** What people call them. */
-export const runtimeTitles: Readonly<Record<CpuRuntimeName, string>> = { onnxruntime: 'ONNX Runtime' };
+export const runtimeTitles: Readonly<Record<CpuRuntimeName, string>> = {
+  openvino: 'OpenVINO',
+  onnxruntime: 'ONNX Runtime',
+};
 
 function failedJob(reply: FromProcess & { kind: 'failed' }, runtime: string): RvosError {
   const message = reply.message.split('\n')[0]!.slice(0, 500);
@@ -177,8 +228,8 @@ function failedJob(reply: FromProcess & { kind: 'failed' }, runtime: string): Rv
     case 'load':
       return new RvosError(
         'BACKEND_UNAVAILABLE',
-        `${runtime} or the native core could not be loaded (${message})`,
-        `${remedies.reinstall} \`rvos doctor\` shows what is missing.`,
+        reply.remedy ? message : `${runtime} or the native core could not be loaded (${message})`,
+        reply.remedy ?? `${remedies.reinstall} \`rvos doctor\` shows what is missing.`,
       );
     case 'run':
       return new RvosError(

@@ -1,12 +1,13 @@
 import { maskByteLength } from '../../masks/mask.js';
 import { loadCore } from '../../native/load-core.js';
-import { float32Tensor, type Tensor } from '../../tensors/tensor.js';
+import { float32Tensor } from '../../tensors/tensor.js';
 import { tokenBatch } from '../../text/token-batch.js';
 import { linkedObjectQuery } from '../object-query.js';
-import { keptSessions, keptTextEncoderBytes, sentencesPerRun } from './limits.js';
-import type { EncodeTextMessage, FromProcess, SegmentMessage, ToProcess } from './protocol.js';
-import type { NamedTensors, Runtime } from './runtime.js';
+import { keptSessions, keptTextEncoderBytes, textEncoderOptions } from './limits.js';
+import type { EncodeTextMessage, FramesGraph, FromProcess, SegmentMessage, ToProcess } from './protocol.js';
+import type { NamedTensors, OpenOptions, Runtime, Session } from './runtime.js';
 import { SessionCache } from './session-cache.js';
+import { floats, kernelsOf, runTransformer, type SentenceOutputs } from './transformer-pass.js';
 import { WindowBuffer } from './window-buffer.js';
 
 type Post = (reply: FromProcess) => Promise<void>;
@@ -24,6 +25,8 @@ export class NetworkRunner {
   #largeTextEncoder: string | undefined;
   /** Backbone outputs are written into the same memory window after window, as long as the sizes stay. */
   #levels: { readonly graph: string; readonly tensors: NamedTensors | undefined } | undefined;
+  /** From `cancel` until its message has its turn. */
+  #cancelled = false;
 
   constructor(
     private readonly runtime: Runtime,
@@ -48,11 +51,27 @@ export class NetworkRunner {
         return this.#current?.put(message.position, message.pixels);
       case 'segment':
         return this.#segment(message, post);
+      case 'cancel':
+        this.#cancelled = false;
+        return post({ kind: 'cancelled' });
     }
   }
 
+  /** Ends the run under way; what waits for it then rejects. */
+  cancel(): void {
+    this.#cancelled = true;
+    this.runtime.cancel();
+  }
+
+  async #open(graph: string, options?: OpenOptions): Promise<Session> {
+    const session = await this.#sessions.open(graph, options);
+    // It may have come while no run was under way that it could end.
+    if (this.#cancelled) throw new Error('the job was cancelled');
+    return session;
+  }
+
   async #encodeText({ graph, sentences, padId }: EncodeTextMessage, post: Post): Promise<void> {
-    const session = await this.#sessions.open(graph);
+    const session = await this.#open(graph, textEncoderOptions);
     if ((await this.weightBytes(graph)) > keptTextEncoderBytes) this.#largeTextEncoder = graph;
     const batch = tokenBatch(sentences, padId);
     const shape = [batch.sentences, batch.length];
@@ -75,95 +94,62 @@ export class NetworkRunner {
     if (this.#largeTextEncoder) await this.#sessions.release(this.#largeTextEncoder);
     this.#largeTextEncoder = undefined;
 
-    const frames = await this.#current.frames();
-    const shape = [1, window.count, 3, window.height, window.width];
-    const features = keepFrames(
-      await this.#runBackbone(job.backboneGraph, float32Tensor(shape, frames)),
-      job,
-      window.count,
-    );
-    const transformer = await this.#sessions.open(job.transformerGraph);
-    for (let first = 0; first < job.texts.length; first += sentencesPerRun) {
-      const texts = job.texts.slice(first, first + sentencesPerRun);
-      const outputs = await transformer.run({
-        ...features,
-        frame_count: { dtype: 'I32', shape: [1], data: Int32Array.of(job.frames.length) },
-        ...textInputs(texts),
+    const { transformer } = job.graphs;
+    const kept = job.frames.length;
+    const features = await this.#runBackbone(job.graphs.backbones, this.#current);
+    const room = transformer.frames * Math.ceil(kept / transformer.frames);
+    const levels = keepFrames(features, job.frames, room);
+    const open = (path: string, options: OpenOptions) => this.#open(path, options);
+    for (const [sentence, text] of job.texts.entries()) {
+      const mask = new BigInt64Array(text.tokens).fill(1n);
+      const outputs = await runTransformer(this.runtime, open, transformer, {
+        levels,
+        frames: kept,
+        text: { features: text.features, mask },
       });
-      for (let i = 0; i < texts.length; i++) await sendMasks(job, window, first + i, sentenceOutputs(outputs, i), post);
+      await sendMasks(job, window, sentence, outputs, post);
     }
     await post({ kind: 'done', replace: this.#sessions.created >= this.runtime.sessionsPerProcess });
   }
 
-  async #runBackbone(graph: string, frames: Tensor): Promise<NamedTensors> {
-    const session = await this.#sessions.open(graph);
-    if (this.#levels?.graph !== graph) this.#levels = { graph, tensors: session.outputMemory() };
-    return session.run({ frames }, this.#levels.tensors);
+  /** Levels of the window, [1,T,…]; with as many frames as the graph that gave them. */
+  async #runBackbone(graphs: readonly FramesGraph[], buffer: WindowBuffer): Promise<NamedTensors> {
+    const graph = graphs.find(({ path }) => this.#sessions.has(path)) ?? graphs[0]!;
+    const session = await this.#open(graph.path);
+    if (this.#levels?.graph !== graph.path) {
+      this.#levels = undefined;
+      this.#levels = { graph: graph.path, tensors: session.outputMemory() };
+    }
+    const frames = await buffer.frames(graph.frames);
+    const { count, height, width } = buffer.window;
+    return session.run(
+      {
+        frames: float32Tensor([1, graph.frames, 3, height, width], frames),
+        ...(this.runtime.anyLength && {
+          frame_count: { dtype: 'I32', shape: [1], data: Int32Array.of(count) } as const,
+        }),
+      },
+      this.#levels.tensors,
+    );
   }
 }
 
-/** Feature levels [1,T,C,h,w] of the frames at the positions asked for. */
-function keepFrames(features: NamedTensors, job: SegmentMessage, count: number): NamedTensors {
-  if (job.frames.length === count && job.frames.every((position, i) => position === i)) return features;
+/** Levels of the frames at the positions asked for, in room for `room` frames; as they are where that changes nothing. */
+function keepFrames(features: NamedTensors, positions: readonly number[], room: number): NamedTensors {
+  const frames = features.level0!.shape[1]!;
+  if (frames >= room && positions.every((position, i) => position === i)) return features;
   return Object.fromEntries(
     levels.map((name) => {
       const data = floats(features[name]);
-      const frame = data.length / count;
-      const kept = new Float32Array(job.frames.length * frame);
-      job.frames.forEach((position, i) => {
+      const frame = data.length / frames;
+      const kept = new Float32Array(room * frame);
+      positions.forEach((position, i) => {
         kept.set(data.subarray(position * frame, (position + 1) * frame), i * frame);
       });
       const [, , ...rest] = features[name]!.shape;
-      return [name, float32Tensor([1, job.frames.length, ...rest], kept)];
+      return [name, float32Tensor([1, room, ...rest], kept)];
     }),
   );
-}
-
-/** The transformer's text inputs: features [P,S,D] padded with zeros, attention mask [P,S], all looking at window 0. */
-function textInputs(texts: SegmentMessage['texts']): NamedTensors {
-  const count = texts.length;
-  const length = Math.max(...texts.map((text) => text.tokens));
-  const width = texts[0]!.features.length / texts[0]!.tokens;
-  const features = new Float32Array(count * length * width);
-  const mask = new BigInt64Array(count * length);
-  texts.forEach((text, p) => {
-    features.set(text.features, p * length * width);
-    mask.fill(1n, p * length, p * length + text.tokens);
-  });
-  return {
-    text_features: float32Tensor([count, length, width], features),
-    attention_mask: { dtype: 'I64', shape: [count, length], data: mask },
-    window_index: { dtype: 'I32', shape: [count], data: new Int32Array(count) },
-  };
-}
-
-interface SentenceOutputs {
-  /** [N] */
-  readonly scores: Float32Array;
-  readonly bestQuery: number;
-  /** [T,K] of the best query. */
-  readonly kernels: Float32Array;
-  /** [T,N,K] */
-  readonly allKernels: Float32Array;
-  /** [T,K,fh,fw] */
-  readonly features: Float32Array;
-  readonly kernelSize: number;
-  readonly featureHeight: number;
-  readonly featureWidth: number;
-}
-
-function sentenceOutputs(outputs: NamedTensors, p: number): SentenceOutputs {
-  const [, , kernelSize, featureHeight, featureWidth] = outputs.mask_features!.shape;
-  return {
-    scores: part(outputs.referred_score, p).slice(),
-    bestQuery: Number((outputs.query_index!.data as Int32Array)[p]),
-    kernels: part(outputs.mask_kernels, p),
-    allKernels: part(outputs.all_mask_kernels, p),
-    features: part(outputs.mask_features, p),
-    kernelSize: kernelSize!,
-    featureHeight: featureHeight!,
-    featureWidth: featureWidth!,
-  };
 }
 
 async function sendMasks(
@@ -177,15 +163,6 @@ async function sendMasks(
   const { originalHeight, originalWidth } = job;
   const frames = job.frames.length;
   const objectQueries = scores.length;
-  const kernelsOf = (query: number): Float32Array => {
-    const kernels = new Float32Array(frames * kernelSize);
-    for (let t = 0; t < frames; t++) {
-      const at = (t * objectQueries + query) * kernelSize;
-      kernels.set(allKernels.subarray(at, at + kernelSize), t * kernelSize);
-    }
-    return kernels;
-  };
-
   const previous = job.link[sentence];
   const linked =
     previous &&
@@ -207,7 +184,7 @@ async function sendMasks(
   const featureFrame = kernelSize * featureHeight * featureWidth;
   const wanted = job.queries === 'all' ? Array.from(scores.keys()) : [objectQuery];
   for (const [rank, query] of wanted.entries()) {
-    const kernels = query === outputs.bestQuery ? outputs.kernels : kernelsOf(query);
+    const kernels = kernelsOf(outputs, query);
     for (let from = 0; from < frames; from += framesPerPiece) {
       const count = Math.min(framesPerPiece, frames - from);
       const target = piece.subarray(0, count * bytes);
@@ -229,17 +206,4 @@ async function sendMasks(
       await post({ kind: 'masks', sentence, first: rank * frames + from, bits: target });
     }
   }
-}
-
-function floats(value: Tensor | undefined): Float32Array {
-  const data = value?.data;
-  if (!(data instanceof Float32Array)) throw new Error('the graph gave no float32 output of the name expected');
-  return data;
-}
-
-/** Element p of a float32 tensor's first dimension. */
-function part(value: Tensor | undefined, p: number): Float32Array {
-  const data = floats(value);
-  const size = data.length / value!.shape[0]!;
-  return data.subarray(p * size, (p + 1) * size);
 }

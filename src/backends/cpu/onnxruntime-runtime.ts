@@ -10,6 +10,7 @@ const types = { F32: 'float32', I32: 'int32', I64: 'int64' } as const;
 export class OnnxRuntime implements Runtime {
   readonly name = 'onnxruntime';
   readonly sessionsPerProcess = 64;
+  readonly anyLength = false;
   readonly #module: OnnxRuntimeModule;
 
   constructor(private readonly settings: Pick<RuntimeSettings, 'threads'>) {
@@ -23,6 +24,10 @@ export class OnnxRuntime implements Runtime {
   async open(path: string): Promise<Session> {
     const session = await this.#module.InferenceSession.create(path, sessionOptions(this.settings.threads));
     return new OnnxRuntimeSession(this.#module, session);
+  }
+
+  cancel(): boolean {
+    return false;
   }
 }
 

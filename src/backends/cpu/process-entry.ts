@@ -5,6 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isMainThread, Worker } from 'node:worker_threads';
+import { RvosError } from '../../errors.js';
 import type { NetworkRunner } from './network-runner.js';
 import type { FromProcess, ToProcess } from './protocol.js';
 import type { RuntimeSettings } from './runtime.js';
@@ -24,7 +25,8 @@ function post(reply: FromProcess): Promise<void> {
 function failure(error: unknown, loading: boolean): FromProcess {
   const message = error instanceof Error ? error.message : String(error);
   const memory = /bad_alloc|failed to allocate|out of memory|array buffer allocation/i.test(message);
-  return { kind: 'failed', reason: memory ? 'memory' : loading ? 'load' : 'run', message };
+  const remedy = error instanceof RvosError ? error.hint : undefined;
+  return { kind: 'failed', reason: memory ? 'memory' : loading ? 'load' : 'run', message, remedy };
 }
 
 async function load(settings: RuntimeSettings): Promise<NetworkRunner> {
@@ -46,7 +48,11 @@ function serve(parent: number, settings: RuntimeSettings): void {
   loading.catch(() => undefined); // told to the first job
   let last: Promise<void> = Promise.resolve();
   let failed = false;
+  /** Cancelled jobs whose messages are still to be passed over. */
+  let cancelling = 0;
   const handle = async (message: ToProcess): Promise<void> => {
+    if (message.kind === 'cancel') cancelling--;
+    else if (cancelling > 0 && message.kind !== 'window') return; // a window tells what to forget
     if (message.kind !== 'frame' && message.kind !== 'segment') failed = false;
     if (failed) return; // the rest of a job that has its answer
     let loaded = false;
@@ -60,6 +66,13 @@ function serve(parent: number, settings: RuntimeSettings): void {
     }
   };
   process.on('message', (message: ToProcess) => {
+    if (message.kind === 'cancel') {
+      cancelling++;
+      loading.then(
+        (runner) => runner.cancel(),
+        () => undefined,
+      );
+    }
     last = last.then(() => handle(message)).catch(() => process.exit(1));
   });
 }

@@ -3,11 +3,25 @@
  * One job at a time: `encode-text`, or `window` + its new frames + `segment`. The child answers a job with any number
  * of partial replies and then exactly one of `hello`, `text`, `done` or `failed`.
  */
-export type ToProcess = HelloMessage | EncodeTextMessage | WindowMessage | FrameMessage | SegmentMessage;
+export type ToProcess =
+  | HelloMessage
+  | CancelMessage
+  | EncodeTextMessage
+  | WindowMessage
+  | FrameMessage
+  | SegmentMessage;
 
 /** Asks whether everything loads; answered by `hello`. */
 export interface HelloMessage {
   readonly kind: 'hello';
+}
+
+/**
+ * Ends the job under way, whatever it has sent so far; answered by `cancelled`, behind which nothing of that job follows.
+ * Overtakes the messages before it.
+ */
+export interface CancelMessage {
+  readonly kind: 'cancel';
 }
 
 export interface EncodeTextMessage {
@@ -46,10 +60,23 @@ export interface FrameMessage {
   readonly pixels: Uint8Array;
 }
 
+/** A graph and the number of frames it is written for. */
+export interface FramesGraph {
+  readonly path: string;
+  readonly frames: number;
+}
+
+/** The graphs that a window may run on. */
+export interface WindowGraphs {
+  /** Any of them gives the same; the first one would be made if none is open yet. */
+  readonly backbones: readonly FramesGraph[];
+  /** Takes `frames` at a time. */
+  readonly transformer: FramesGraph;
+}
+
 export interface SegmentMessage {
   readonly kind: 'segment';
-  readonly backboneGraph: string;
-  readonly transformerGraph: string;
+  readonly graphs: WindowGraphs;
   readonly texts: readonly { readonly tokens: number; readonly features: Float32Array }[];
   /** Positions kept after the backbone. */
   readonly frames: readonly number[];
@@ -64,6 +91,7 @@ export interface SegmentMessage {
 export type FromProcess =
   /** Version of the runtime's library. */
   | { readonly kind: 'hello'; readonly version: string }
+  | { readonly kind: 'cancelled' }
   | { readonly kind: 'text'; readonly texts: readonly { tokens: number; features: Float32Array }[] }
   | {
       readonly kind: 'sentence';
@@ -76,4 +104,10 @@ export type FromProcess =
   | { readonly kind: 'masks'; readonly sentence: number; readonly first: number; readonly bits: Uint8Array }
   /** `replace`: the library has leaked so much that the process had better make room for another. */
   | { readonly kind: 'done'; readonly replace: boolean }
-  | { readonly kind: 'failed'; readonly reason: 'load' | 'memory' | 'run'; readonly message: string };
+  | {
+      readonly kind: 'failed';
+      readonly reason: 'load' | 'memory' | 'run';
+      readonly message: string;
+      /** Where whoever failed knows one. */
+      readonly remedy?: string | undefined;
+    };

@@ -43,11 +43,20 @@ export class WindowBuffer {
     return this.#window;
   }
 
-  /** float32 [T,3,h,w] once every frame is in; valid until the next `begin`. */
-  async frames(): Promise<Float32Array> {
+  /**
+   * float32 [frames,3,h,w] once every frame of the window is in; valid until the next `begin`. What stands behind the
+   * window's frames is of no meaning, and finite.
+   */
+  async frames(frames: number): Promise<Float32Array> {
     await Promise.all(this.#pending);
     this.#pending = [];
-    const { count, height, width } = this.window;
-    return this.#data.subarray(0, count * 3 * height * width);
+    const { height, width } = this.window;
+    const length = frames * 3 * height * width;
+    if (this.#data.length < length) {
+      const larger = new Float32Array(length);
+      larger.set(this.#data);
+      this.#data = larger;
+    }
+    return this.#data.subarray(0, length);
   }
 }

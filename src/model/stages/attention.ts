@@ -1,6 +1,6 @@
 import type { Value } from '../onnx/graph-builder.js';
 import type { Operators } from '../onnx/operators.js';
-import type { Target } from './stage-options.js';
+import type { Target } from '../target.js';
 
 /** Added to the score of a padded key: finite (a row of −∞ gives NaN), yet its weight is exactly 0 after softmax. */
 const masked = { float: -1e9, float16: -3e4 };

@@ -61,7 +61,7 @@ export class FrameNetwork {
   }
 
   /**
-   * levels [m, C, h, w] of m frames → kernels [n, N, K] and referred [n, N] in FP32, features [n, K, h0, w0] in the
+   * levels [m, C, h, w] ([m, h·w, C] for OpenVINO) of m frames → kernels [n, N, K] and referred [n, N] in FP32, features [n, K, h0, w0] in the
    * graph's type. `pick` repeats what belongs to frames, [m, …], for each sentence that looks at them, [n, …].
    */
   run(g: Operators, levels: Value[], shared: Shared, n: string, pick: (x: Value) => Value): FrameOutputs {
@@ -75,8 +75,8 @@ export class FrameNetwork {
 
     const videoMemory = { ...g.slice(memory, 1, 0, h * w), shape: [n, h * w, d] };
     const map = g.reshape(g.transpose(videoMemory, [0, 2, 1]), [0, d, h, w], [n, d, h, w]);
-    const adapted1 = this.adapted(g, level1!, 'spatial_decoder.adapter1', pick);
-    const adapted0 = this.adapted(g, level0!, 'spatial_decoder.adapter2', pick);
+    const adapted1 = this.adapted(g, level1!, this.sizes[1]!, 'spatial_decoder.adapter1', pick);
+    const adapted0 = this.adapted(g, level0!, this.sizes[0]!, 'spatial_decoder.adapter2', pick);
     const features = spatialDecoder(g, this.options.target, map, adapted1, adapted0);
 
     const queries = this.decode(g, memory, shared, n);
@@ -92,19 +92,25 @@ export class FrameNetwork {
     return { kernels: g.cast(kernels, 'float'), referred, features };
   }
 
-  /** level2 [m, C, h, w] → tokens [m, h·w, D] */
+  /** level2 → tokens [m, h·w, D] */
   private videoTokens(g: Operators, x: Value): Value {
+    if (this.options.target === 'openvino') return rowProduct(g, x, 'vid_embed_proj');
     if (this.options.target === 'tensorrt') return pixelProduct(g, x, 'vid_embed_proj');
     const video = g.conv(x, 'vid_embed_proj', 0);
     const [m, d, h, w] = video.shape as readonly [string, number, number, number];
     return g.transpose(g.reshape(video, [0, d, h * w], [m, d, h * w]), [0, 2, 1]);
   }
 
-  /** Level [m, c, h, w] through an adapter of the spatial decoder, for each sentence: [n, d, h, w]. */
-  private adapted(g: Operators, x: Value, name: string, pick: (x: Value) => Value): Value {
+  /** A level of h × w pixels through an adapter of the spatial decoder, for each sentence: [n, d, h, w]. */
+  private adapted(
+    g: Operators,
+    x: Value,
+    [h, w]: readonly [number, number],
+    name: string,
+    pick: (x: Value) => Value,
+  ): Value {
     if (this.options.target === 'onnxruntime') return pick(g.conv(x, name, 0));
-    const [, , h, w] = x.shape as readonly [string, number, number, number];
-    const y = pick(pixelProduct(g, x, name));
+    const y = pick(this.options.target === 'openvino' ? rowProduct(g, x, name) : pixelProduct(g, x, name));
     const [n, , d] = y.shape as readonly [string, number, number];
     return g.transpose(g.reshape(y, [-1, h, w, d], [n, h, w, d]), [0, 3, 1, 2]);
   }
@@ -153,8 +159,12 @@ export class FrameNetwork {
  */
 function pixelProduct(g: Operators, x: Value, name: string): Value {
   const [m, c, h, w] = x.shape as readonly [string, number, number, number];
+  return rowProduct(g, g.transpose(g.reshape(x, [-1, c, h * w], [m, c, h * w]), [0, 2, 1]), name);
+}
+
+/** The same of pixels in rows: [m, pixels, c] → [m, pixels, d]. */
+function rowProduct(g: Operators, x: Value, name: string): Value {
   const kernel = g.weight(`${name}.weight`);
-  const d = kernel.shape[0] as number;
-  const pixels = g.transpose(g.reshape(x, [-1, c, h * w], [m, c, h * w]), [0, 2, 1]);
-  return g.product(pixels, g.transpose(g.reshape(kernel, [d, c]), [1, 0]), g.weight(`${name}.bias`));
+  const [d, c] = kernel.shape as readonly [number, number];
+  return g.product(x, g.transpose(g.reshape(kernel, [d, c]), [1, 0]), g.weight(`${name}.bias`));
 }

@@ -1,6 +1,6 @@
 import type { Value } from '../onnx/graph-builder.js';
 import type { Operators } from '../onnx/operators.js';
-import type { Target } from './stage-options.js';
+import type { Target } from '../target.js';
 
 const round = Math.fround;
 

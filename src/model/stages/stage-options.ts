@@ -1,13 +1,7 @@
 import type { Architecture, Precision } from '../architecture.js';
 import type { GraphOptions, Sums } from '../onnx/graph-builder.js';
+import type { Target } from '../target.js';
 import { weightOffsets } from '../weight-layout.js';
-
-/**
- * What a graph is written for. `onnxruntime`: exact in the number of frames, attention as the opset-23 operator over
- * chunks, so that memory stays small. `tensorrt`: the primitive form (opset ≤ 20) over a whole batch, in which one
- * graph serves every clip length up to its own by `frame_count`.
- */
-export type Target = 'onnxruntime' | 'tensorrt';
 
 export interface StageOptions {
   readonly architecture: Architecture;

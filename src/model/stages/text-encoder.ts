@@ -1,7 +1,8 @@
 import type { Value } from '../onnx/graph-builder.js';
 import { Operators } from '../onnx/operators.js';
+import type { Target } from '../target.js';
 import { multiHeadAttention, paddingMask } from './attention.js';
-import { graphOptions, type StageOptions, type Target } from './stage-options.js';
+import { graphOptions, type StageOptions } from './stage-options.js';
 
 const root = 'transformer.text_encoder';
 

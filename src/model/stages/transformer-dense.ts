@@ -6,14 +6,19 @@ import { outputReferred } from './referred-query.js';
 import { graphOptions, levelSizes, type StageOptions } from './stage-options.js';
 
 /**
- * The transformer for TensorRT: any number of frames T, all at once. Inputs and outputs are those of `transformerGraph`,
- * but that `level0..2` and `mask_features` are of the graph's compute type (float16 in the FP16 form).
+ * The transformer for TensorRT and OpenVINO: any number of frames T, all at once. Inputs and outputs are those of
+ * `transformerGraph`, but that `level0..2` and `mask_features` are of the graph's compute type (float16 in the FP16 form),
+ * and that levels for OpenVINO are [B, T, h_i·w_i, C·2^i].
  */
 export function denseTransformerGraph(options: StageOptions, size: FrameSize): Uint8Array {
   const g = new Operators(graphOptions('transformer', options));
   const { swin, mttr } = options.architecture;
   const sizes = levelSizes(size.height, size.width);
-  const levels = sizes.map(([h, w], i) => g.input(`level${i}`, g.computeType, ['B', 'T', swin.embed_dim << i, h, w]));
+  const levels = sizes.map(([h, w], i) => {
+    const channels = swin.embed_dim << i;
+    const pixels = options.target === 'openvino' ? [h * w, channels] : [channels, h, w];
+    return g.input(`level${i}`, g.computeType, ['B', 'T', ...pixels]);
+  });
   const frameCount = g.input('frame_count', 'int32', ['B']);
   const text = g.cast(g.input('text_features', 'float', ['P', 'S', mttr.d_model]), g.computeType);
   const attentionMask = g.input('attention_mask', 'int64', ['P', 'S']);
