@@ -6,6 +6,7 @@
 # No TensorRT library is linked: the addon opens the libraries when it is told to. The CUDA runtime is linked statically.
 include(tensorrt_headers)
 include(tensorrt_sources)
+include(kernel_selftest)
 
 set(RVOS_KNOWN_FLAVORS tensorrt tensorrt-rtx simulated)
 if(RVOS_FLAVORS STREQUAL "auto")
@@ -116,6 +117,13 @@ if("tensorrt-rtx" IN_LIST RVOS_WANTED)
 endif()
 if("simulated" IN_LIST RVOS_WANTED)
   include(simulated)
+elseif(TARGET rvos_cuda_kernels)
+  find_package(Threads REQUIRED)
+  rvos_kernel_selftest()
+  if(TARGET rvos_kernel_selftest)
+    target_include_directories(rvos_kernel_selftest SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+    target_link_libraries(rvos_kernel_selftest PRIVATE rvos_cuda_kernels rvos_kernels CUDA::cudart_static)
+  endif()
 endif()
 
 # Further headers: compiled, not linked.

@@ -1,27 +1,30 @@
 #!/usr/bin/env node
 // `npm run test:gpu`: what can be tested on a GPU alone (docs/gpu.md). Builds engines of the golden and the compact model
-// for the GPU that is present (build/test-gpu), runs test/gpu/*.gpu.ts, then the kernels under compute-sanitizer's
-// memcheck and racecheck, if it is there. Without a GPU or TensorRT it says so and fails.
+// for the GPU that is present (build/test-gpu), runs the kernels' self-test, test/gpu/*.gpu.ts, then the kernels of whole
+// windows under compute-sanitizer's memcheck and racecheck, if it is there. Without a GPU or TensorRT it says so and fails.
 //
 //   node scripts/test-gpu.mjs [--no-sanitizer]
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { computeSanitizer, foundByTool, kernelSelftest } from './kernel-selftest.mjs';
 import { requireGpu } from './require-gpu.mjs';
-import { exitWith, root, works } from './run.mjs';
+import { exitWith, root } from './run.mjs';
 
 /** Names of our kernels; TensorRT's own are not watched. */
 const kernels = ['preprocessKernel', 'maskHeadKernel', 'wideMaskHeadKernel'];
-/** Exit code of compute-sanitizer when it has found something. */
-const found = 86;
+const sanitize = !process.argv.includes('--no-sanitizer');
 
+let device;
 try {
-  const { probe, device } = await requireGpu('test:gpu');
+  const requirements = await requireGpu('test:gpu');
+  device = requirements.device;
+  const { probe } = requirements;
   say(`${probe.flavor} ${probe.learnt.libraryVersion}, ${device.name}, driver for CUDA ${device.driverCudaVersion}`);
 } catch (error) {
   exitWith(error);
 }
-const results = [tests(), ...(process.argv.includes('--no-sanitizer') ? [] : sanitized())];
+const results = [kernelSelftest({ device: device.index, sanitize, say }), tests(), ...(sanitize ? sanitized() : [])];
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);
 process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed\n`);
 process.exit(sum('failed') === 0 ? 0 : 1);
@@ -47,11 +50,7 @@ function tests() {
 }
 
 function sanitized() {
-  const program = [
-    process.env.COMPUTE_SANITIZER,
-    'compute-sanitizer',
-    ...[process.env.CUDA_HOME, '/usr/local/cuda'].filter(Boolean).map((home) => join(home, 'bin/compute-sanitizer')),
-  ].find((candidate) => candidate && works(candidate));
+  const program = computeSanitizer();
   if (!program) {
     say('compute-sanitizer was not found (PATH, CUDA_HOME, COMPUTE_SANITIZER): the kernels were not run under it');
     return [];
@@ -59,12 +58,14 @@ function sanitized() {
   return ['memcheck', 'racecheck'].map((tool) => {
     say(`${tool} of ${kernels.join(', ')} …`);
     const only = kernels.map((name) => `--kernel-regex=kns=${name}`);
-    const args = [`--tool=${tool}`, `--error-exitcode=${found}`, '--target-processes=application-only', ...only];
+    const args = [`--tool=${tool}`, `--error-exitcode=${foundByTool}`, '--target-processes=application-only', ...only];
     const { status } = spawnSync(program, [...args, process.execPath, join(root, 'test/gpu/sanitized.mjs')], {
       cwd: root,
       stdio: ['ignore', 1, 2],
     });
-    say(`${tool}: ${status === 0 ? 'clean' : status === found ? 'errors found' : `did not run (exit code ${status})`}`);
+    say(
+      `${tool}: ${status === 0 ? 'clean' : status === foundByTool ? 'errors found' : `did not run (exit code ${status})`}`,
+    );
     return status === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
   });
 }

@@ -55,7 +55,9 @@ async function buildGroup(folder, toBuild, { cuda, flavors, checkHeaders = [] },
 
 /** For each flavour, and the check of headers, what it is made of: { flavor, libraries?, inputs }. */
 function describe({ cuda, flavors }, checkHeaders) {
-  const folders = ['cmake', 'native/core', 'native/tensorrt', 'native/addon/tensorrt'].map((name) => [name, true]);
+  const folders = ['cmake', 'native/core', 'native/tensorrt', 'native/selftest', 'native/addon/tensorrt'].map(
+    (name) => [name, true],
+  );
   const sum = (simulated, extra) =>
     fingerprint(
       ['CMakeLists.txt'],
