@@ -30,8 +30,8 @@ export const publishedConfig = {
   },
 };
 
-/** Imports a random checkpoint into `out`. */
-export async function makePublishedSizeModel(out) {
+/** Imports a random checkpoint into `out`. `adjust` changes the values of tensors by name: (value, index) → value. */
+export async function makePublishedSizeModel(out, { adjust = {} } = {}) {
   const scratch = await mkdtemp(join(tmpdir(), 'rvos-bench-'));
   try {
     let state = 1;
@@ -44,8 +44,10 @@ export async function makePublishedSizeModel(out) {
       const length = shape.reduce((a, b) => a * b, 1);
       const fanIn = length / shape[0];
       const norm = shape.length === 1 && name.endsWith('weight');
-      const scale = shape.length === 1 ? 0.05 : 1 / Math.sqrt(fanIn);
-      const data = () => Float32Array.from({ length }, () => (norm ? 1 : 0) + scale * random());
+      // Object queries differ enough for attention to tell them apart.
+      const scale = shape.length === 1 ? 0.05 : name === 'obj_queries.weight' ? 8 : 1 / Math.sqrt(fanIn);
+      const change = adjust[name] ?? ((value) => value);
+      const data = () => Float32Array.from({ length }, (_, i) => change((norm ? 1 : 0) + scale * random(), i));
       tensors.set(name, { dtype: 'F32', shape, data });
     }
     const source = join(scratch, 'random.safetensors');

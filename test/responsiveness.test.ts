@@ -23,9 +23,23 @@ beforeAll(async () => {
 });
 afterAll(() => remove());
 
-it('leaves the event loop free: its delay stays under 20 ms (p99) while 720p is segmented and written', async () => {
+// Other work of the machine may fall into one run; what blocks the loop does so in all of them.
+it('leaves the event loop free: its delay stays under 20 ms (p99) while 720p is segmented and written', {
+  retry: 3,
+}, async () => {
   const video = join(scratch, '720p.mp4');
-  await ffmpeg('-f', 'lavfi', '-i', 'testsrc2=s=1280x720:r=24:d=3', '-c:v', 'libx264', '-preset', 'ultrafast', video);
+  await ffmpeg(
+    '-y',
+    '-f',
+    'lavfi',
+    '-i',
+    'testsrc2=s=1280x720:r=24:d=3',
+    '-c:v',
+    'libx264',
+    '-preset',
+    'ultrafast',
+    video,
+  );
   const script = join(scratch, 'run.mjs');
   // A process of its own: the test runner's event loop has other things to do.
   await writeFile(
@@ -34,7 +48,7 @@ it('leaves the event loop free: its delay stays under 20 ms (p99) while 720p is 
      import { drainInto, maskedVideoOutput, masksOutput, Segmenter } from '${new URL('../dist/index.js', import.meta.url)}';
      const segmenter = await Segmenter.open({ model: ${JSON.stringify(folder)} });
      const options = { shortSide: 180, longSide: 320 };
-     const outputs = [maskedVideoOutput(${JSON.stringify(join(scratch, 'o.mp4'))}), masksOutput(${JSON.stringify(join(scratch, 'o.json'))})];
+     const outputs = [maskedVideoOutput(${JSON.stringify(join(scratch, 'o.mp4'))}, { force: true }), masksOutput(${JSON.stringify(join(scratch, 'o.json'))}, { force: true })];
      const delay = monitorEventLoopDelay({ resolution: ${resolution} });
      delay.enable();
      const { video } = await drainInto(segmenter.stream(${JSON.stringify(video)}, ['a red ball', 'the white car'], options), outputs);

@@ -78,6 +78,8 @@ export interface Backend extends AsyncDisposable {
   readonly name: 'onnxruntime' | 'openvino' | 'tensorrt';
   /** What products are computed in, where the backend knows. */
   readonly precision?: 'fp32' | 'fp16' | 'bf16' | undefined;
+  /** The child process that computes, if there is one and it runs. */
+  readonly pid?: number | undefined;
   /** Windows of one video that are worth handing over before the first one's masks are back; at least 1. */
   readonly windowsInFlight: number;
   encodeText(sentences: readonly TokenizedSentence[], options?: { signal?: AbortSignal }): Promise<TextFeatures[]>;

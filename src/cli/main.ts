@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { describeError, RvosError } from '../errors.js';
 import { packageVersion } from '../package-root.js';
+import { registerBench } from './bench.js';
 import { registerBuild } from './build.js';
 import { registerDoctor } from './doctor.js';
 import { registerEval } from './eval.js';
@@ -80,6 +81,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage; 130 by Ctrl-C, 143 by SIGTERM, 129 
   registerStage(program);
   registerEval(program);
   registerServe(program);
+  registerBench(program);
   registerSetup(program);
   registerDoctor(program);
   return program;
