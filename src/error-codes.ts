@@ -31,5 +31,6 @@ export const errorCodes: Readonly<Record<RvosErrorCode, string>> = Object.freeze
   OUT_OF_MEMORY: 'there is not enough memory',
   LIMIT_EXCEEDED: 'something is larger or slower than its limit',
   DEADLINE_EXCEEDED: 'a run did not end in the time it was given',
+  DISPOSED: 'it was used after its dispose()',
   ABORTED: 'the caller ended it',
 });

@@ -29,6 +29,7 @@ export type RvosErrorCode =
   | 'OUT_OF_MEMORY'
   | 'LIMIT_EXCEEDED'
   | 'DEADLINE_EXCEEDED'
+  | 'DISPOSED'
   | 'ABORTED';
 
 /**
@@ -60,6 +61,11 @@ export function abortError(signal?: AbortSignal): RvosError {
   const reason: unknown = signal?.reason;
   if (reason instanceof RvosError && reason.code === 'DEADLINE_EXCEEDED') return reason;
   return new RvosError('ABORTED', 'interrupted', 'Partial output was removed.', { cause: signal?.reason });
+}
+
+/** For a call of something after its `dispose()`. */
+export function disposedError(what: string): RvosError {
+  return new RvosError('DISPOSED', `the ${what} was disposed`, 'Call dispose() when nothing needs it any more.');
 }
 
 export function throwIfAborted(signal?: AbortSignal): void {

@@ -47,6 +47,8 @@ export interface VideoRunOptions extends RunOptions, UrlOptions {
   readonly maxSpool?: number | string | undefined;
   /** Frames per second of a folder of images; default 25. */
   readonly imageFrameRate?: number;
+  /** Let `-` stand for standard input; default: it is refused, since a program's standard input is seldom its caller's. */
+  readonly standardInput?: boolean;
   /** Says whether the video is a long one: where others wait for a decoder, one is kept free for those that are not. */
   readonly isLong?: (signal: AbortSignal) => Promise<boolean>;
 }
@@ -97,6 +99,7 @@ const videoRunOptions: Record<keyof VideoRunOptions, Expectation> = {
   deinterlace: argument.flag,
   maxSpool: argument.byteSize,
   imageFrameRate: argument.number(0.001, 1000),
+  standardInput: argument.flag,
   allowPrivateUrls: argument.flag,
   urlProxy: argument.flag,
   isLong: argument.callback,
@@ -123,9 +126,9 @@ export function checkFrameRunOptions(options: RunOptions & FrameOptions): void {
 
 /** What of a run's options says how its video is read. */
 export function openOptions(options: VideoRunOptions): OpenVideoOptions {
-  const { start, end, videoStream, audioStream, deinterlace, decoder, imageFrameRate, allowPrivateUrls, urlProxy } =
-    options;
+  const { start, end, videoStream, audioStream, deinterlace, decoder, imageFrameRate } = options;
+  const { allowPrivateUrls, urlProxy, standardInput } = options;
   const maxSpool = options.maxSpool === undefined ? undefined : parseByteSize(options.maxSpool, 'maxSpool');
   const which = { start, end, videoStream, audioStream, deinterlace, decoder, imageFrameRate };
-  return { ...which, maxSpool, allowPrivateUrls, urlProxy };
+  return { ...which, maxSpool, allowPrivateUrls, urlProxy, standardInput };
 }

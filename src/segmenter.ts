@@ -3,6 +3,7 @@ import type { Backend, TextFeatures } from './backends/backend.js';
 import { type ComputePrecision, computePrecisions } from './backends/cpu/precision.js';
 import { type BackendChoice, backendChoices, chooseBackend } from './backends/open-backend.js';
 import type { EngineBuildProgress } from './engines/build-engines.js';
+import { abortError, disposedError, throwIfAborted } from './errors.js';
 import { emptyMask, type Mask } from './masks/mask.js';
 import { type ModelFolder, openModelFolder } from './model/model-folder.js';
 import { inputSize } from './preprocess/size-rule.js';
@@ -86,6 +87,7 @@ let streams = 0;
 export class Segmenter implements AsyncDisposable {
   /** Told how long steps took; for metrics. */
   observer: RunObserver | undefined;
+  #disposed = false;
 
   private constructor(
     readonly model: SegmenterModel,
@@ -97,6 +99,7 @@ export class Segmenter implements AsyncDisposable {
   /** Throws `RvosError`: NOT_FOUND, BAD_MODEL_FOLDER, ADDON_MISSING, BACKEND_UNAVAILABLE, BAD_ARGUMENT, ABORTED. */
   static async open(options: SegmenterOptions = {}): Promise<Segmenter> {
     checkOptions('Segmenter.open', options, segmenterOptions);
+    throwIfAborted(options.signal);
     const {
       model: name = 'compact',
       backend: choice = 'auto',
@@ -109,6 +112,10 @@ export class Segmenter implements AsyncDisposable {
     const folder = pull ? await pulledFolder({ model: name, cacheFolder, onPullProgress, signal }) : name;
     const model = await openModelFolder(folder, { cacheFolder, signal });
     const { backend, reason } = await chooseBackend(choice, { model, ...rest });
+    if (signal?.aborted) {
+      await backend.dispose();
+      throw abortError(signal);
+    }
     return new Segmenter(model, backend, reason);
   }
 
@@ -146,6 +153,7 @@ export class Segmenter implements AsyncDisposable {
     sentences: Sentences,
     options: RunOptions & FrameOptions = {},
   ): SegmentationStream {
+    this.#checkUsable();
     checkFrameRunOptions(options);
     return this.#start(sentenceList(sentences), options, async () =>
       heldSource(await frameSource(frames, options), frameMemory.join()),
@@ -154,11 +162,16 @@ export class Segmenter implements AsyncDisposable {
 
   /** Ends the backend. Runs under way fail. */
   async dispose(): Promise<void> {
+    this.#disposed = true;
     await this.backend.dispose();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
+  }
+
+  #checkUsable(): void {
+    if (this.#disposed) throw disposedError('segmenter');
   }
 
   #video(
@@ -167,6 +180,7 @@ export class Segmenter implements AsyncDisposable {
     options: VideoRunOptions,
     keptDownload?: KeptDownload,
   ): SegmentationStream {
+    this.#checkUsable();
     checkArgument('video', video, { expected: videoInputForms, accepts: isVideoInput });
     checkVideoRunOptions(options);
     const open = (signal: AbortSignal) => openVideo(video, { ...openOptions(options), keptDownload, signal });

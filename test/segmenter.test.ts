@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { RvosError } from '../src/errors.js';
@@ -355,6 +356,23 @@ describe('an abort', () => {
     await expect(running).rejects.toThrow(code('ABORTED'));
   });
 
+  it('is not listened for by a stream that is never read', async () => {
+    const { signal } = new AbortController();
+    const segmenter = Segmenter.around(await fakeModel(), new FakeBackend());
+    segmenter.segmentFrames(syntheticFrames(40), ['a ball'], { signal });
+    segmenter.stream('absent.mp4', ['a ball'], { signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('that came before is honoured by open, each time', async () => {
+    for (let i = 0; i < 2; i++) {
+      await expect(Segmenter.open({ signal: AbortSignal.abort() })).rejects.toMatchObject({
+        name: 'AbortError',
+        code: 'ABORTED',
+      });
+    }
+  });
+
   it('before the start computes nothing', async () => {
     const backend = new FakeBackend();
     const segmenter = Segmenter.around(await fakeModel(), backend);
@@ -366,7 +384,24 @@ describe('an abort', () => {
   });
 });
 
+it('after dispose each method says so', async () => {
+  const segmenter = Segmenter.around(await fakeModel(), new FakeBackend());
+  await segmenter.dispose();
+  await segmenter.dispose();
+  await expect(segmenter.segment('a.mp4', 'a ball')).rejects.toThrow(code('DISPOSED'));
+  expect(() => segmenter.stream('a.mp4', 'a ball')).toThrow(code('DISPOSED'));
+  expect(() => segmenter.segmentFrames(syntheticFrames(1), 'a ball')).toThrow(code('DISPOSED'));
+});
+
 describe('bad input', () => {
+  it('standard input is refused unless told', async () => {
+    const segmenter = Segmenter.around(await fakeModel(), new FakeBackend());
+    await expect(segmenter.segment('-', 'a ball')).rejects.toMatchObject({
+      code: 'BAD_ARGUMENT',
+      hint: expect.stringContaining('standardInput: true'),
+    });
+  });
+
   const cases: [string, string, () => Promise<unknown>][] = [
     ['no sentence', 'BAD_SENTENCE', async () => run([], {})],
     ['an empty sentence', 'BAD_SENTENCE', () => run(['   '], {})],

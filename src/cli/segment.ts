@@ -162,6 +162,7 @@ async function segment(video: string, sentences: readonly string[], options: Seg
     const { shortSide, longSide, tail, linkWindows, decoder, minScore } = options;
     const stream = segmenter.stream(video, sentences, {
       ...{ start, end, videoStream, audioStream, deinterlace, maxSpool, allowPrivateUrls, urlProxy },
+      standardInput: true,
       ...{ shortSide, longSide, tail, linkWindows, decoder, minScore, signal },
       antialias: antialias === undefined ? undefined : antialias === 'on',
       onProgress: (state) => {

@@ -1,5 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sharp } from '../native/sharp.js';
-
 import type { RgbFrame } from '../video/frame.js';
 import type { Mask } from './mask.js';
 import { checkMask, checkSameSize } from './pixels.js';
@@ -12,11 +12,14 @@ export interface CutoutOptions {
   readonly hidden?: 'cleared' | 'kept';
 }
 
+/** Pixels that are worked on before other work of the process gets its turn: about a millisecond. */
+const slice = 1 << 18;
+
 /**
- * The frame with the mask as alpha: RGBA, row-major, uint8 [height, width, 4], alpha 0 or 255. Throws `RvosError`
- * BAD_ARGUMENT when sizes differ.
+ * The frame with the mask as alpha: RGBA, row-major, uint8 [height, width, 4], alpha 0 or 255. Done in slices, so that a large
+ * frame does not keep the event loop. Rejects with `RvosError` BAD_ARGUMENT when sizes differ.
  */
-export function cutOut(frame: RgbFrame, mask: Mask, options: CutoutOptions = {}): Uint8Array {
+export async function cutOut(frame: RgbFrame, mask: Mask, options: CutoutOptions = {}): Promise<Uint8Array> {
   checkSameSize(mask, frame);
   checkMask(mask);
   const pixels = frame.width * frame.height;
@@ -25,6 +28,7 @@ export function cutOut(frame: RgbFrame, mask: Mask, options: CutoutOptions = {})
   const { bits } = mask;
   const rgba = new Uint8Array(pixels * 4);
   for (let i = 0; i < pixels; i++) {
+    if (i > 0 && i % slice === 0) await nextTurn();
     const shown = (bits[i >> 3]! & (0x80 >> (i & 7))) !== 0;
     if (!shown && !kept) continue;
     rgba[4 * i] = data[3 * i]!;
@@ -38,7 +42,7 @@ export function cutOut(frame: RgbFrame, mask: Mask, options: CutoutOptions = {})
 /** The cut-out as a PNG with alpha. */
 export async function cutOutPng(frame: RgbFrame, mask: Mask, options: CutoutOptions = {}): Promise<Buffer> {
   const raw = { width: frame.width, height: frame.height, channels: 4 } as const;
-  return await sharp(cutOut(frame, mask, options), { raw })
+  return await sharp(await cutOut(frame, mask, options), { raw })
     .png()
     .toBuffer();
 }

@@ -58,9 +58,9 @@ export class CutOutVideoSink implements FrameSink {
     return new CutOutVideoSink(query, await CutoutVideoWriter.open(path, options));
   }
 
-  write({ frame, masks }: SegmentedFrame): Promise<void> {
-    return this.writer.write({
-      data: cutOut(frame, masks[this.query]!, { hidden: 'kept' }),
+  async write({ frame, masks }: SegmentedFrame): Promise<void> {
+    await this.writer.write({
+      data: await cutOut(frame, masks[this.query]!, { hidden: 'kept' }),
       time: frame.time,
       duration: frame.duration,
     });

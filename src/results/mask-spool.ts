@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { toOutputError } from '../files/output-error.js';
+import { makeTemporaryFolder, type TemporaryFolder } from '../files/temporary-folder.js';
 import type { Mask } from '../masks/mask.js';
 import { loadCore } from '../native/load-core.js';
 
@@ -18,17 +18,17 @@ const bufferedCharacters = 1 << 16;
 
 /**
  * Masks of a run on disk, run-length encoded, one temporary file a sentence: frames arrive by time, the JSON and the
- * readers want them by sentence, and memory must not grow with the video. Removed by `close()`.
+ * readers want them by sentence, and memory must not grow with the video. Removed by `close()`, at the latest with the
+ * process. No file stays open: a result may be forgotten, and Node ends a process in which an open file is collected.
  */
 export class MaskSpool implements AsyncDisposable {
-  readonly #files: FileHandle[] = [];
   readonly #buffered: string[][];
   readonly #bufferedSize: number[];
   #frames = 0;
   #closed = false;
 
   private constructor(
-    private readonly folder: string,
+    private readonly folder: TemporaryFolder,
     readonly sentences: number,
     readonly width: number,
     readonly height: number,
@@ -39,16 +39,13 @@ export class MaskSpool implements AsyncDisposable {
 
   /** For `sentences` sentences and masks of one size. Throws DISK_FULL or OUTPUT_NOT_WRITABLE. */
   static async create(sentences: number, size: { width: number; height: number }): Promise<MaskSpool> {
-    const where = tmpdir();
-    const folder = await mkdtemp(join(where, 'rvos-masks-')).catch((error: unknown) => {
-      throw toOutputError(error, where);
-    });
+    const folder = await makeTemporaryFolder('masks');
     const spool = new MaskSpool(folder, sentences, size.width, size.height);
     try {
-      for (let query = 0; query < sentences; query++) spool.#files.push(await open(spool.#path(query), 'wx+'));
+      for (let query = 0; query < sentences; query++) await writeFile(spool.#path(query), '', { flag: 'wx' });
     } catch (error) {
       await spool.close();
-      throw toOutputError(error, folder);
+      throw toOutputError(error, folder.path);
     }
     return spool;
   }
@@ -109,8 +106,7 @@ export class MaskSpool implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.allSettled(this.#files.map((file) => file.close()));
-    await rm(this.folder, { recursive: true, force: true });
+    await this.folder.remove();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -118,7 +114,7 @@ export class MaskSpool implements AsyncDisposable {
   }
 
   #path(query: number): string {
-    return join(this.folder, `${query}.jsonl`);
+    return join(this.folder.path, `${query}.jsonl`);
   }
 
   async #flush(query: number): Promise<void> {
@@ -126,8 +122,8 @@ export class MaskSpool implements AsyncDisposable {
     this.#buffered[query] = [];
     this.#bufferedSize[query] = 0;
     if (text === '') return;
-    await this.#files[query]!.appendFile(text).catch((error: unknown) => {
-      throw toOutputError(error, this.folder);
+    await appendFile(this.#path(query), text).catch((error: unknown) => {
+      throw toOutputError(error, this.folder.path);
     });
   }
 }

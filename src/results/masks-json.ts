@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { throwIfAborted } from '../errors.js';
 import { AtomicFile } from '../files/atomic-output.js';
 import { toOutputError } from '../files/output-error.js';
 import { ratioText } from '../video/sample-aspect.js';
@@ -49,7 +50,12 @@ export class MasksJsonSink implements FrameSink {
  * Writes and finishes a file `{video, queries, timestamps, masks, boxes}`: `masks[query][frame]` is COCO RLE
  * `{size: [height, width], counts}`, `boxes[query][frame]` is [x, y, width, height] in pixels.
  */
-export async function writeMasksJson(output: AtomicFile, spool: MaskSpool, summary: SegmentSummary): Promise<void> {
+export async function writeMasksJson(
+  output: AtomicFile,
+  spool: MaskSpool,
+  summary: SegmentSummary,
+  signal?: AbortSignal,
+): Promise<void> {
   const { width, height } = summary.video;
   const head = {
     video: videoJson(summary),
@@ -60,7 +66,7 @@ export async function writeMasksJson(output: AtomicFile, spool: MaskSpool, summa
   try {
     const file = await open(output.temporaryPath, 'w');
     try {
-      const text = new ChunkedText(file);
+      const text = new ChunkedText(file, signal);
       await text.add(JSON.stringify(head).slice(0, -1));
       await text.add(',"masks":[');
       await writeRows(text, spool, ({ counts }) => ({ size, counts }));
@@ -112,7 +118,10 @@ class ChunkedText {
   #parts: string[] = [];
   #size = 0;
 
-  constructor(private readonly file: FileHandle) {}
+  constructor(
+    private readonly file: FileHandle,
+    private readonly signal: AbortSignal | undefined,
+  ) {}
 
   async add(text: string): Promise<void> {
     this.#parts.push(text);
@@ -121,6 +130,7 @@ class ChunkedText {
   }
 
   async flush(): Promise<void> {
+    throwIfAborted(this.signal);
     const text = this.#parts.join('');
     this.#parts = [];
     this.#size = 0;

@@ -1,5 +1,5 @@
 import { argument, checkArgument } from '../arguments.js';
-import { RvosError } from '../errors.js';
+import { disposedError, RvosError, throwIfAborted } from '../errors.js';
 import { AtomicFile } from '../files/atomic-output.js';
 import type { Mask } from '../masks/mask.js';
 import type { Box } from '../masks/statistics.js';
@@ -25,6 +25,11 @@ export interface ResultInput {
   readonly download: KeptDownload;
 }
 
+/** An output of a result takes a signal of its own; the run's does not end it. */
+export interface SaveOptions extends OutputOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Keeps the masks of a run until the result is made. */
 class SpoolSink implements FrameSink {
   constructor(readonly spool: MaskSpool) {}
@@ -45,6 +50,8 @@ class SpoolSink implements FrameSink {
  * (`await using`, or `dispose()`). Outputs with pixels decode the video a second time.
  */
 export class SegmentResult implements AsyncDisposable {
+  #disposed = false;
+
   private constructor(
     private readonly summary: SegmentSummary,
     private readonly info: VideoInfo,
@@ -120,6 +127,7 @@ export class SegmentResult implements AsyncDisposable {
 
   /** Frames with their masks: the video is decoded again. */
   async *frames(): AsyncGenerator<SegmentedFrame, void, undefined> {
+    this.#checkUsable();
     const reader = await this.#openAgain();
     try {
       yield* this.#withMasks(reader);
@@ -129,29 +137,41 @@ export class SegmentResult implements AsyncDisposable {
   }
 
   /** MP4 with the masks painted over the frames, captions above, the sound kept. */
-  saveMaskedVideo(path: string, options: OutputOptions = {}): Promise<void> {
-    return this.#replayInto(maskedVideoOutput(path, options));
+  async saveMaskedVideo(path: string, options: SaveOptions = {}): Promise<void> {
+    return this.#replayInto(maskedVideoOutput(path, options), options.signal);
   }
 
   /** PNG: frames in columns, sentences in rows. */
-  saveContactSheet(path: string, options: OutputOptions = {}): Promise<void> {
-    return this.#replayInto(contactSheetOutput(path, options));
+  async saveContactSheet(path: string, options: SaveOptions = {}): Promise<void> {
+    return this.#replayInto(contactSheetOutput(path, options), options.signal);
   }
 
   /** One sentence's object alone: WebM with alpha if the name ends in `.webm`, else a folder of PNGs with alpha. */
-  async saveCutOuts(query: number, path: string, options: OutputOptions = {}): Promise<void> {
+  async saveCutOuts(query: number, path: string, options: SaveOptions = {}): Promise<void> {
     this.#check(query);
-    return this.#replayInto(cutOutsOutput(query, path, options));
+    return this.#replayInto(cutOutsOutput(query, path, options), options.signal);
   }
 
   /** COCO run lengths if the name ends in `.json`, else a folder `<query>/<frame>.png`. */
-  async saveMasks(path: string, options: OutputOptions = {}): Promise<void> {
-    if (hasEnding(path, '.json'))
-      return writeMasksJson(await AtomicFile.create(path, options), this.spool, this.summary);
-    const sink = await MasksPngSink.open(path, this.#context, options);
+  async saveMasks(path: string, options: SaveOptions = {}): Promise<void> {
+    this.#checkUsable();
+    const { signal } = options;
+    throwIfAborted(signal);
+    if (hasEnding(path, '.json')) {
+      const output = await AtomicFile.create(path, options);
+      try {
+        return await writeMasksJson(output, this.spool, this.summary, signal);
+      } finally {
+        await output.abort();
+      }
+    }
+    const sink = await MasksPngSink.open(path, this.#context(signal), options);
     try {
       let index = 0;
-      for await (const masks of this.spool.frameMasks()) await sink.write({ index: index++, masks });
+      for await (const masks of this.spool.frameMasks()) {
+        throwIfAborted(signal);
+        await sink.write({ index: index++, masks });
+      }
       await sink.finish();
     } finally {
       await sink.abort();
@@ -160,6 +180,7 @@ export class SegmentResult implements AsyncDisposable {
 
   /** Removes the temporary files. */
   async dispose(): Promise<void> {
+    this.#disposed = true;
     await Promise.all([this.spool.close(), this.input.download.remove()]);
   }
 
@@ -167,11 +188,13 @@ export class SegmentResult implements AsyncDisposable {
     await this.dispose();
   }
 
-  async #replayInto(open: SinkOpener): Promise<void> {
-    const reader = await this.#openAgain();
+  async #replayInto(open: SinkOpener, signal: AbortSignal | undefined): Promise<void> {
+    this.#checkUsable();
+    throwIfAborted(signal);
+    const reader = await this.#openAgain(signal);
     let sink: FrameSink | undefined;
     try {
-      sink = await open({ ...this.#context, video: reader.info });
+      sink = await open({ ...this.#context(signal), video: reader.info });
       for await (const frame of this.#withMasks(reader)) {
         await sink.write(frame);
         reader.release?.(frame.frame);
@@ -182,12 +205,13 @@ export class SegmentResult implements AsyncDisposable {
     }
   }
 
-  get #context(): SinkContext {
-    const { start, end, signal } = this.options;
+  /** The signal is that of this one output: the run's has done its work. */
+  #context(signal: AbortSignal | undefined): SinkContext {
+    const { start, end } = this.options;
     return { video: this.info, sentences: this.queries.map(({ text }) => text), part: { start, end }, signal };
   }
 
-  async #openAgain(): Promise<VideoReader> {
+  async #openAgain(signal?: AbortSignal): Promise<VideoReader> {
     const { video, download: keptDownload } = this.input;
     if (video === '-') {
       throw new RvosError(
@@ -197,7 +221,7 @@ export class SegmentResult implements AsyncDisposable {
       );
     }
     const options = { ...openOptions(this.options), keptDownload };
-    return decodedReader((signal) => openVideo(video, { ...options, signal }), this.options.signal);
+    return decodedReader((signal) => openVideo(video, { ...options, signal }), signal);
   }
 
   async *#withMasks(reader: VideoReader): AsyncGenerator<SegmentedFrame, void, undefined> {
@@ -220,7 +244,12 @@ export class SegmentResult implements AsyncDisposable {
     return this.queries[0]!.windows.findLastIndex(({ start, end }) => start <= index && index < end);
   }
 
+  #checkUsable(): void {
+    if (this.#disposed) throw disposedError('result');
+  }
+
   #check(query: number): void {
+    this.#checkUsable();
     if (Number.isInteger(query) && query >= 0 && query < this.queries.length) return;
     throw new RvosError(
       'BAD_ARGUMENT',

@@ -1,4 +1,4 @@
-import { abortError } from '../errors.js';
+import { abortError, throwIfAborted } from '../errors.js';
 import type { RgbFrame, VideoInfo } from '../video/frame.js';
 import { squarePixels } from '../video/sample-aspect.js';
 import { querySummary, type SegmentedFrame, type SegmentSummary, type WindowScore } from './segmented-frame.js';
@@ -60,7 +60,7 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
   readonly #controller = new AbortController();
   readonly #windows: WindowScore[][];
   readonly #times: number[] = [];
-  readonly #detach: () => void;
+  #detach: () => void = () => undefined;
   #source: Promise<OpenSource> | undefined;
   #opened: OpenSource | undefined;
   #closing: Promise<void> | undefined;
@@ -75,23 +75,30 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
     this.part = job.part;
     this.signal = job.signal;
     this.#windows = job.sentences.map(() => []);
-    const outer = job.signal;
-    const forward = () => this.#controller.abort(outer?.reason);
-    if (outer?.aborted) forward();
-    else outer?.addEventListener('abort', forward, { once: true });
-    this.#detach = () => outer?.removeEventListener('abort', forward);
   }
 
   /** Opens the video, if iterating has not done so yet, and says what is known of it. */
   async start(): Promise<VideoInfo> {
-    this.#source ??= this.#job.begin(this.#controller.signal);
     try {
+      this.#source ??= this.#begin();
       this.#opened = await this.#source;
     } catch (error) {
       await this.close();
       throw this.#job.signal?.aborted ? abortError(this.#job.signal) : error;
     }
     return this.#opened.info;
+  }
+
+  /** Only a stream that has begun listens to its caller's signal: one that is never read leaves nothing there. */
+  async #begin(): Promise<OpenSource> {
+    const { signal } = this.#job;
+    throwIfAborted(signal);
+    if (signal && !this.#controller.signal.aborted) {
+      const forward = () => this.#controller.abort(signal.reason);
+      signal.addEventListener('abort', forward, { once: true });
+      this.#detach = () => signal.removeEventListener('abort', forward);
+    }
+    return this.#job.begin(this.#controller.signal);
   }
 
   /** What is known of the video, once it is open. */

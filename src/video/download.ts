@@ -1,10 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { downloadFile } from '../download/download-file.js';
 import { type DownloadPolicy, videoLimits } from '../download/download-policy.js';
-import { toOutputError } from '../files/output-error.js';
-import { removeAtExit } from '../files/remove-at-exit.js';
+import { makeTemporaryFolder } from '../files/temporary-folder.js';
 
 /** Limits of a video's download where they are not the usual ones, and hosts, resolver and connector. */
 export type VideoDownloadLimits = Partial<Omit<DownloadPolicy, 'addresses' | 'proxies'>>;
@@ -56,15 +53,9 @@ export async function downloadVideo(
 
 /** A temporary folder of its own with one file, which `write` makes; it resolves with the name for messages. */
 export async function temporaryVideo(write: (path: string) => Promise<string>): Promise<Download> {
-  const folder = await mkdtemp(join(tmpdir(), 'rvos-download-')).catch((error: unknown) => {
-    throw toOutputError(error, tmpdir());
-  });
-  const forget = removeAtExit(folder);
-  const remove = async () => {
-    await rm(folder, { recursive: true, force: true });
-    forget();
-  };
-  const path = join(folder, 'video');
+  const folder = await makeTemporaryFolder('download');
+  const remove = () => folder.remove();
+  const path = join(folder.path, 'video');
   try {
     return { path, name: await write(path), remove };
   } catch (error) {

@@ -69,6 +69,8 @@ export interface OpenVideoOptions extends VideoDownloadOptions {
   readonly signal?: AbortSignal;
   /** Frames per second of a folder of images; default 25. Other inputs bring their own times. */
   readonly imageFrameRate?: number;
+  /** Let `-` stand for standard input; default: it is refused. */
+  readonly standardInput?: boolean | undefined;
   /** Where a URL's download is kept for the next time it is opened; default: it is removed when the reader closes. */
   readonly keptDownload?: KeptDownload;
   /** Most bytes that are kept in a temporary file of what comes through a pipe or as a stream; default 4 GB. */

@@ -28,7 +28,14 @@ export async function openVideo(video: VideoInput, options: OpenVideoOptions = {
   if (isVideoBytes(video)) return openTemporary(() => spoolVideo(video, options, options.signal), options);
   if (isVideoPath(video)) return openPath(video.path, options);
   const input = inputText(video);
-  if (input === '-') return openDescriptor(0, 'standard input', options);
+  if (input === '-') {
+    if (options.standardInput) return openDescriptor(0, 'standard input', options);
+    throw new RvosError(
+      'BAD_ARGUMENT',
+      '- would be standard input, which is not allowed here',
+      'Pass standardInput: true if it is meant, or ./- for a file of that name.',
+    );
+  }
   if (/^https?:\/\//i.test(input)) {
     return openTemporary(() => downloadVideo(input, options, options.signal), options);
   }

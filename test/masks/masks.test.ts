@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import { RvosError } from '../../src/errors.js';
 import { cutOut, cutOutPng } from '../../src/masks/cutout.js';
-import { type Mask, maskByteLength } from '../../src/masks/mask.js';
+import { emptyMask, type Mask, maskByteLength } from '../../src/masks/mask.js';
 import { maskColor, paintMasks } from '../../src/masks/overlay.js';
 import { maskFromPixels, maskToPixels } from '../../src/masks/pixels.js';
 import { decodeMaskPng, encodeMaskPng } from '../../src/masks/png.js';
@@ -161,17 +161,20 @@ describe('overlay', () => {
 });
 
 describe('cut-out', () => {
-  it('has the mask as alpha and nothing of the background', () => {
+  it('has the mask as alpha and nothing of the background', async () => {
     const frame = frameLike(3, 3);
-    const rgba = cutOut(frame, corners);
+    const rgba = await cutOut(frame, corners);
     expect([...rgba.subarray(0, 4)]).toEqual([...frame.data.subarray(0, 3), 255]);
     expect([...rgba.subarray(4, 32)]).toEqual(new Array(28).fill(0));
     expect([...rgba.subarray(32)]).toEqual([...frame.data.subarray(24), 255]);
   });
 
-  it('can keep the colours below', () => {
+  it('can keep the colours below', async () => {
     const frame = frameLike(3, 3);
-    expect([...cutOut(frame, corners, { hidden: 'kept' }).subarray(4, 8)]).toEqual([...frame.data.subarray(3, 6), 0]);
+    expect([...(await cutOut(frame, corners, { hidden: 'kept' })).subarray(4, 8)]).toEqual([
+      ...frame.data.subarray(3, 6),
+      0,
+    ]);
   });
 
   it('is a PNG with alpha', async () => {
@@ -180,7 +183,17 @@ describe('cut-out', () => {
       .raw()
       .toBuffer({ resolveWithObject: true });
     expect(info).toMatchObject({ width: 3, height: 3, channels: 4 });
-    expect([...data]).toEqual([...cutOut(frame, corners)]);
+    expect([...data]).toEqual([...(await cutOut(frame, corners))]);
+  });
+
+  it('of a large frame lets other work have its turn', async () => {
+    const frame = { width: 4096, height: 2160, data: new Uint8Array(4096 * 2160 * 3), time: 0 };
+    const mask = emptyMask(frame);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    await cutOut(frame, mask);
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(3);
   });
 
   it('refuses a mask of another size', async () => {

@@ -180,6 +180,45 @@ describe('a result', () => {
     expect(await readFile(at('later.mp4'))).toEqual(await readFile(at('once.mp4')));
   });
 
+  it("outlives its run's signal; each output takes its own", async () => {
+    const controller = new AbortController();
+    await using result = await (await segmenter()).segment(clip, sentences, { signal: controller.signal });
+    controller.abort();
+    await result.saveMaskedVideo(join(folder, 'after.mp4'));
+    const signal = AbortSignal.abort();
+    for (const save of [
+      () => result.saveMaskedVideo(join(folder, 'no.mp4'), { signal }),
+      () => result.saveMasks(join(folder, 'no.json'), { signal }),
+      () => result.saveMasks(join(folder, 'no'), { signal }),
+      () => result.saveContactSheet(join(folder, 'no.png'), { signal }),
+      () => result.saveCutOuts(0, join(folder, 'no.webm'), { signal }),
+    ]) {
+      await expect(save()).rejects.toMatchObject({ name: 'AbortError', code: 'ABORTED' });
+    }
+    expect(await visible()).toEqual(['after.mp4']);
+  });
+
+  it('says for each method that it was disposed', async () => {
+    const result = await (await segmenter()).segment(clip, sentences);
+    await result.dispose();
+    await result.dispose();
+    const disposed = expect.objectContaining({ code: 'DISPOSED' });
+    for (const call of [
+      () => result.saveMaskedVideo(join(folder, 'no.mp4')),
+      () => result.saveMasks(join(folder, 'no.json')),
+      () => result.saveContactSheet(join(folder, 'no.png')),
+      () => result.saveCutOuts(0, join(folder, 'no')),
+      () => result.mask(0, 0),
+      () => result.masks(0).next(),
+      () => result.boxes(0).next(),
+      () => result.frames().next(),
+    ]) {
+      await expect(call()).rejects.toEqual(disposed);
+    }
+    expect(result.queries).toHaveLength(2);
+    expect(await visible()).toEqual([]);
+  });
+
   it('of a URL is downloaded once for all outputs, and the file goes with the result', async () => {
     let requests = 0;
     const server = createServer(async (_, response) => {

@@ -117,7 +117,7 @@ describe('pipes', () => {
     }
   }
   const count = `
-    const reader = await openVideo('-', { start: 0.2 });
+    const reader = await openVideo('-', { start: 0.2, standardInput: true });
     const times = []; for await (const frame of reader.frames()) times.push(frame.time);
     console.log(JSON.stringify([reader.info, times.length, times[0]]));`;
 
@@ -147,7 +147,7 @@ describe('pipes', () => {
       const script = join(compiled.folder, 'terminal.js');
       await writeFile(
         script,
-        "import { openVideo } from './video/open-video.js'; openVideo('-').catch((error) => console.log(error.code, error.message));",
+        "import { openVideo } from './video/open-video.js'; openVideo('-', { standardInput: true }).catch((error) => console.log(error.code, error.message));",
       );
       // `script` gives its child a terminal.
       const child = spawnSync('script', ['-qec', `"${process.execPath}" "${script}"`, '/dev/null'], {

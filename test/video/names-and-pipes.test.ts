@@ -29,7 +29,8 @@ beforeAll(async () => {
     at('count.mjs'),
     `import { openVideo } from ${JSON.stringify(join(compiled.folder, 'video/open-video.js'))};
      try {
-       const reader = await openVideo(process.argv[2], JSON.parse(process.argv[3] ?? '{}'));
+       const options = { standardInput: true, ...JSON.parse(process.argv[3] ?? '{}') };
+       const reader = await openVideo(process.argv[2], options);
        let frames = 0; for await (const _ of reader.frames()) frames++;
        console.log(frames + ' frames, ' + reader.info.width + ' wide');
      } catch (error) { console.log(error.code + ': ' + error.message + ' ' + error.hint); }`,
