@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { appendFile, open, rename } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { RvosError } from '../errors.js';
+import { writeFileAtomic } from '../files/atomic-output.js';
 import { toOutputError } from '../files/output-error.js';
 import type { DataSetProblem } from './data-set.js';
 import type { FrameRecord } from './frame-sample.js';
@@ -55,11 +56,7 @@ export class EvaluationJournal {
         }
       }
       if (kept.length === 0) kept.push(JSON.stringify(settings));
-      const temporary = `${journal.path}.${process.pid}.partial`;
-      const file = await open(temporary, 'w');
-      await file.writeFile(`${kept.join('\n')}\n`);
-      await file.close();
-      await rename(temporary, journal.path);
+      await writeFileAtomic(journal.path, `${kept.join('\n')}\n`, { force: true });
     } catch (error) {
       throw toOutputError(error, journal.path);
     }

@@ -1,13 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import { link, lstat, mkdir, open, readdir, realpath, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { RvosError } from '../errors.js';
 import { toOutputError } from './output-error.js';
+import { besideTarget, sweepBeside } from './partial-name.js';
 import { removeAtExit } from './remove-at-exit.js';
 
 /**
- * Output that appears under its name only when it is complete: written to `.name.<pid>.<random>.partial` in the same
- * folder, renamed by `finish()`, removed by `abort()`, by leaving an `await using` block, and when the process exits.
+ * Output that appears under its name only when it is complete: written to `.name.<process>.<random>.partial` in the same
+ * folder, renamed by `finish()`, removed by `abort()`, by leaving an `await using` block, and when the process exits; what a
+ * killed process left, when the same output is written again.
  */
 export interface AtomicOutput extends AsyncDisposable {
   /** The name the user asked for. */
@@ -33,15 +34,6 @@ export interface AtomicFolderOptions {
    * if it holds nothing else, so that `--force` with a wrong path never deletes a user's files.
    */
   readonly owned: (name: string) => boolean;
-}
-
-/** A name beside `target` that listings hide; long names are cut so that the suffix still fits into 255 bytes. */
-function besideTarget(target: string, suffix: string): string {
-  const name = Buffer.from(basename(target))
-    .subarray(0, 200)
-    .toString('utf8')
-    .replace(/\uFFFD+$/, '');
-  return join(dirname(target), `.${name}.${process.pid}.${randomBytes(4).toString('hex')}.${suffix}`);
 }
 
 function outputExists(target: string, what: string, hint: string): RvosError {
@@ -76,6 +68,13 @@ async function locate(target: string): Promise<{ path: string; existing: 'nothin
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { path, existing: 'file' }; // a dangling link
     throw toOutputError(error, target);
   }
+}
+
+/** The same once what killed processes left beside it is gone. */
+async function locateSwept(target: string): ReturnType<typeof locate> {
+  const { path } = await locate(target);
+  await sweepBeside(path);
+  return locate(target);
 }
 
 abstract class TemporaryOutput implements AtomicOutput {
@@ -128,7 +127,7 @@ export class AtomicFile extends TemporaryOutput {
 
   /** Throws OUTPUT_EXISTS unless `force`, OUTPUT_NOT_WRITABLE (no such folder, read-only, target is a folder), DISK_FULL. */
   static async create(target: string, options: AtomicFileOptions = {}): Promise<AtomicFile> {
-    const { path, existing } = await locate(target);
+    const { path, existing } = await locateSwept(target);
     if (existing === 'folder' || existing === 'other') {
       throw new RvosError(
         'OUTPUT_NOT_WRITABLE',
@@ -178,7 +177,7 @@ export class AtomicFolder extends TemporaryOutput {
    * and `owned` recognises all of it; OUTPUT_NOT_WRITABLE (no such parent, read-only, target is a file); DISK_FULL.
    */
   static async create(target: string, options: AtomicFolderOptions): Promise<AtomicFolder> {
-    const { path, existing } = await locate(target);
+    const { path, existing } = await locateSwept(target);
     if (existing === 'file' || existing === 'other') {
       throw new RvosError(
         'OUTPUT_NOT_WRITABLE',

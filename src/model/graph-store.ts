@@ -6,6 +6,7 @@ import { RvosError } from '../errors.js';
 import { writeFileAtomic } from '../files/atomic-output.js';
 import { sha256, sha256OfFile } from '../files/digest.js';
 import { toOutputError } from '../files/output-error.js';
+import { besideTarget, sweepPartials } from '../files/partial-name.js';
 import type { StageName } from './architecture.js';
 import type { ClipSize, FrameSize } from './clip-size.js';
 import { weightsFile } from './model-description.js';
@@ -59,6 +60,7 @@ export class GraphStore {
     const bytes = this.build(stage, clip, target);
     const name = graphFileName(stage, clip, bytes);
     const { folder } = this.weights;
+    await sweepOnce(folder);
     if (!(await lstat(join(folder, weightsFile))).isSymbolicLink()) {
       if (await isThere(join(folder, name), bytes)) return join(folder, name);
       try {
@@ -71,6 +73,7 @@ export class GraphStore {
     this.#entry ??= openWithWeights(this.weights, this.cacheFolder);
     try {
       const entry = await this.#entry;
+      await sweepOnce(entry.path);
       const path = await place(entry.path, name, bytes);
       await entry.written();
       return path;
@@ -105,6 +108,15 @@ async function place(folder: string, name: string, bytes: Uint8Array): Promise<s
   return path;
 }
 
+const swept = new Set<string>();
+
+/** Graphs of other sizes may never be written again: what a killed process left of them goes when this one first needs a graph. */
+async function sweepOnce(folder: string): Promise<void> {
+  if (swept.has(folder)) return;
+  swept.add(folder);
+  await sweepPartials(folder, (name) => isGraphFileName(name) || name === weightsFile);
+}
+
 async function isThere(path: string, bytes: Uint8Array): Promise<boolean> {
   return (await readFile(path).catch(() => undefined))?.equals(bytes) ?? false;
 }
@@ -124,9 +136,8 @@ async function openWithWeights(weights: StoredWeights, cacheFolder?: string): Pr
 }
 
 async function bring(source: string, target: string, weights: StoredWeights): Promise<void> {
-  const temporary = `${target}.${process.pid}.partial`;
+  const temporary = besideTarget(target, 'partial');
   try {
-    await rm(temporary, { force: true });
     try {
       await link(source, temporary);
     } catch {

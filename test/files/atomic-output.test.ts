@@ -1,10 +1,12 @@
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AtomicFile, AtomicFolder, writeFileAtomic } from '../../src/files/atomic-output.js';
 import { toOutputError } from '../../src/files/output-error.js';
+import { besideTarget } from '../../src/files/partial-name.js';
 import { compileSource } from '../support/compiled-source.js';
 
 let folder: string;
@@ -23,7 +25,9 @@ describe('AtomicFile', () => {
     const target = join(folder, 'a.json');
     const output = await AtomicFile.create(target);
     await writeFile(output.temporaryPath, 'x');
-    expect(await readdir(folder)).toEqual([expect.stringMatching(/^\.a\.json\.\d+\.[0-9a-f]{8}\.partial$/)]);
+    expect(await readdir(folder)).toEqual([
+      expect.stringMatching(/^\.a\.json\.[\w~-]+_\d+_\d*\.[0-9a-f]{8}\.partial$/),
+    ]);
     await output.finish();
     expect(await readdir(folder)).toEqual(['a.json']);
     await output.abort();
@@ -146,6 +150,47 @@ describe('AtomicFolder', () => {
     await expect(AtomicFolder.create(join(target, 'other'), { owned, force: true })).rejects.toEqual(
       code('OUTPUT_NOT_WRITABLE'),
     );
+  });
+});
+
+describe('what a killed process left', () => {
+  const entry = new URL('../../dist/files/atomic-output.js', import.meta.url).href;
+  /** A process that runs `code` and then does not end by itself. */
+  async function hanging(code: string): Promise<ChildProcess> {
+    const script = `import { AtomicFile, AtomicFolder } from '${entry}'; ${code}; console.log('there'); setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      cwd: folder,
+    });
+    await once(child.stdout, 'data');
+    return child;
+  }
+
+  it('goes when the same output is written again; that of a living one and of other outputs stays', async () => {
+    const living = await hanging("await AtomicFile.create('a.mp4')");
+    const dead = await hanging("await AtomicFile.create('a.mp4'); await AtomicFile.create('a.mp4.json')");
+    dead.kill('SIGKILL');
+    await once(dead, 'exit');
+    expect(await readdir(folder)).toHaveLength(3);
+    await writeFileAtomic(join(folder, 'a.mp4'), 'x');
+    const left = (await readdir(folder)).sort();
+    expect(left).toEqual([
+      expect.stringMatching(/^\.a\.mp4\.json\./),
+      expect.stringContaining(`_${living.pid}_`),
+      'a.mp4',
+    ]);
+    living.kill('SIGKILL');
+    await once(living, 'exit');
+  });
+
+  it('an earlier folder that stood aside when the new one did not come is put back', async () => {
+    const target = join(folder, 'masks');
+    const aside = besideTarget(target, 'old').replace(/_\d+_\d*\./, '_999999999_1.');
+    await mkdir(aside);
+    await writeFile(join(aside, '1.png'), 'earlier');
+    await expect(AtomicFolder.create(target, { owned: () => true })).rejects.toEqual(code('OUTPUT_EXISTS'));
+    expect(await readFile(join(target, '1.png'), 'utf8')).toBe('earlier');
+    expect(await readdir(folder)).toEqual(['masks']);
   });
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { sha256 } from '../../src/files/digest.js';
+import { besideTarget } from '../../src/files/partial-name.js';
 import { GraphStore, graphFileName, isGraphFileName } from '../../src/model/graph-store.js';
 import type { ModelDescription } from '../../src/model/model-description.js';
 import { openModelFolder } from '../../src/model/model-folder.js';
@@ -185,6 +186,16 @@ describe('GraphStore', () => {
     const paths = await Promise.all(Array.from({ length: 20 }, () => store().path('backbone', clip)));
     expect(new Set(paths).size).toBe(1);
     expect((await readdir(folder)).length).toBe(2);
+  });
+
+  it('removes what a killed process left half-written, and nothing else', async () => {
+    const living = besideTarget(join(folder, 'backbone-T9-8x16-0123abcd.onnx'), 'partial');
+    const dead = living.replace(/_\d+_\d*\./, '_999999999_1.');
+    const users = dead.replace('backbone', 'notes');
+    for (const path of [living, dead, users]) await writeFile(path, 'half');
+    await store().path('backbone', clip);
+    const left = (await readdir(folder)).map((name) => join(folder, name)).filter((path) => path.endsWith('.partial'));
+    expect(left.sort()).toEqual([living, users].sort());
   });
 
   it('tries again after a failure', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type CacheEntry, openCacheEntry } from '../../cache/cache-entry.js';
 import { cacheSettings } from '../../cache/cache-settings.js';
 import { sha256 } from '../../files/digest.js';
+import { besideTarget, sweepPartials } from '../../files/partial-name.js';
 import type { OpenVinoLibrary, OpenVinoModel } from '../../native/openvino-library.js';
 import { processor } from './processor.js';
 import type { RuntimeSettings, Shapes } from './runtime.js';
@@ -71,16 +72,18 @@ export class ModelCache {
 
 /** Sum first, blob last: a blob that is there is whole, or its sum tells. */
 async function keep(model: OpenVinoModel, entry: CacheEntry): Promise<void> {
-  const temporary = join(entry.path, `${process.pid}.partial`);
+  await sweepPartials(entry.path, (name) => name === blobFile || name === sumFile);
+  const temporary = besideTarget(join(entry.path, blobFile), 'partial');
+  const sumTemporary = besideTarget(join(entry.path, sumFile), 'partial');
   try {
     await model.exportTo(temporary);
     const sum = sha256(await readFile(temporary));
-    await writeFile(`${temporary}.sha256`, sum);
-    await rename(`${temporary}.sha256`, join(entry.path, sumFile));
+    await writeFile(sumTemporary, sum);
+    await rename(sumTemporary, join(entry.path, sumFile));
     await rename(temporary, join(entry.path, blobFile));
   } finally {
     await rm(temporary, { force: true });
-    await rm(`${temporary}.sha256`, { force: true });
+    await rm(sumTemporary, { force: true });
   }
   await entry.written();
 }
