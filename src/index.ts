@@ -55,14 +55,23 @@ export { type ModelFolder, type OpenModelOptions, openModelFolder, shippedModels
 export { type KnownModel, knownModels, type ModelSource } from './pull/known-models.js';
 export { type PullOptions, type PullProgress, type PullResult, pullModel } from './pull/pull-model.js';
 export { type PulledModel, pulledModels, removePulledModel } from './pull/pulled-models.js';
-export { drainInto, type FrameSink, type SinkContext, type SinkOpener } from './results/frame-sink.js';
+export {
+  type DrainOptions,
+  drainInto,
+  type FrameSink,
+  OutputError,
+  type SinkContext,
+  type SinkOpener,
+} from './results/frame-sink.js';
 export {
   contactSheetOutput,
   cutOutsOutput,
   maskedVideoOutput,
   masksOutput,
+  type OutputOpener,
   type OutputOptions,
 } from './results/outputs.js';
+export type { OutputBytes, OutputExtent, PlannedOutput } from './results/planned-output.js';
 export type { SegmentResult } from './results/segment-result.js';
 export type { SegmentationStream, SegmentProgress } from './results/segmentation-stream.js';
 export type { QuerySummary, SegmentedFrame, SegmentSummary, WindowScore } from './results/segmented-frame.js';

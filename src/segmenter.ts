@@ -184,21 +184,22 @@ export class Segmenter implements AsyncDisposable {
     checkArgument('video', video, { expected: videoInputForms, accepts: isVideoInput });
     checkVideoRunOptions(options);
     const open = (signal: AbortSignal) => openVideo(video, { ...openOptions(options), keptDownload, signal });
-    return this.#start(sentenceList(sentences), options, (signal) =>
-      decodedSource(open, { signal, isLong: options.isLong }),
-    );
+    const source = (signal: AbortSignal) => decodedSource(open, { signal, isLong: options.isLong });
+    return this.#start(sentenceList(sentences), options, source, video);
   }
 
   #start(
     sentences: readonly string[],
     options: VideoRunOptions,
     open: (signal: AbortSignal) => Promise<HeldSource>,
+    input?: VideoInput,
   ): SegmentationStream {
     let texts: Promise<TextFeatures[]>;
     let held: HeldSource;
     return new SegmentationStream({
       sentences,
       part: { start: options.start, end: options.end },
+      input,
       signal: options.signal,
       onProgress: options.onProgress,
       expectedFrames: (video) => expectedFrames(video, options),

@@ -3,11 +3,11 @@ import { type Command, Option } from 'commander';
 import type { ComputePrecision } from '../backends/cpu/precision.js';
 import { type BackendChoice, backendChoices } from '../backends/open-backend.js';
 import { configure } from '../configure.js';
-import { RvosError } from '../errors.js';
 import { maxNetworkSide } from '../preprocess/size-rule.js';
-import { drainInto, type SinkOpener } from '../results/frame-sink.js';
+import { checkOutputs } from '../results/check-outputs.js';
+import { drainInto } from '../results/frame-sink.js';
 import { queriesJson, videoJson } from '../results/masks-json.js';
-import { contactSheetOutput, maskedVideoOutput, masksOutput } from '../results/outputs.js';
+import { contactSheetOutput, maskedVideoOutput, masksOutput, type OutputOpener } from '../results/outputs.js';
 import type { SegmentSummary } from '../results/segmented-frame.js';
 import { Segmenter } from '../segmenter.js';
 import type { WindowTail } from '../windows.js';
@@ -143,7 +143,11 @@ async function segment(video: string, sentences: readonly string[], options: Seg
   checkNoEmptySentence(sentences);
   configure({ maxFrameMemory: options.maxFrameMemory });
   const outputs = wantedOutputs(options);
-  checkOutputs(outputs);
+  // Before the model is opened, or engines are built.
+  await checkOutputs(
+    outputs.map(({ output }) => output),
+    video,
+  );
   const { model, backend, precision, build, threads, antialias, quiet } = options;
   const building = buildDisplay(quiet ?? false);
   const onBuildProgress = building.update.bind(building);
@@ -170,12 +174,14 @@ async function segment(video: string, sentences: readonly string[], options: Seg
         progress.update(state);
       },
     });
-    const summary = await drainInto(
-      stream,
-      outputs.map(({ opener }) => opener),
-    );
+    const warned = new Set<string>();
+    const warn = (warning: string) => {
+      if (!warned.has(warning)) process.stderr.write(`rvos: warning: ${warning}\n`);
+      warned.add(warning);
+    };
+    const summary = await drainInto(stream, outputs, { onWarning: warn });
     progress.stop();
-    for (const warning of summary.warnings) process.stderr.write(`rvos: warning: ${warning}\n`);
+    summary.warnings.forEach(warn);
     const seconds = (performance.now() - began) / 1000;
     const used = {
       model: segmenter.model.name,
@@ -192,56 +198,36 @@ async function segment(video: string, sentences: readonly string[], options: Seg
   }
 }
 
-interface WantedOutput {
-  readonly name: string;
-  readonly path: string;
-  readonly opener: SinkOpener;
-}
-
-function wantedOutputs(options: SegmentCommandOptions): WantedOutput[] {
-  const { force } = options;
-  const outputs: WantedOutput[] = [];
-  const add = (name: string, path: string | undefined, open: (path: string) => SinkOpener) => {
-    if (path !== undefined) outputs.push({ name, path, opener: open(path) });
-  };
-  add('masked video', options.maskedVideo, (path) => maskedVideoOutput(path, { force }));
-  add('masks', options.masks, (path) => masksOutput(path, { force }));
-  add('contact sheet', options.contactSheet, (path) => contactSheetOutput(path, { force }));
+function wantedOutputs({ force, maskedVideo, masks, contactSheet }: SegmentCommandOptions): OutputOpener[] {
+  const outputs: OutputOpener[] = [];
+  if (maskedVideo !== undefined) outputs.push(maskedVideoOutput(maskedVideo, { force }));
+  if (masks !== undefined) outputs.push(masksOutput(masks, { force }));
+  if (contactSheet !== undefined) outputs.push(contactSheetOutput(contactSheet, { force }));
   return outputs;
-}
-
-function checkOutputs(outputs: readonly WantedOutput[]): void {
-  const seen = new Map<string, string>();
-  for (const { name, path } of outputs) {
-    const other = seen.get(resolve(path));
-    if (path === '' || other !== undefined) {
-      const what = path === '' ? `the ${name} has no name` : `${other} and ${name} would both be written to ${path}`;
-      throw new RvosError('BAD_ARGUMENT', what, 'Give each output its own name.');
-    }
-    seen.set(resolve(path), name);
-  }
 }
 
 function printJson(
   used: Readonly<Record<'model' | 'backend', string> & Record<'precision' | 'backend_reason', string | null>>,
   summary: SegmentSummary,
-  outputs: readonly WantedOutput[],
+  outputs: readonly OutputOpener[],
   seconds: number,
 ): void {
   const value = {
     ...used,
     video: { source: summary.video.source, ...videoJson(summary) },
     queries: queriesJson(summary),
-    outputs: Object.fromEntries(outputs.map(({ name, path }) => [name.replaceAll(' ', '_'), resolve(path)])),
+    outputs: Object.fromEntries(
+      outputs.map(({ output: { what, path } }) => [what.replaceAll(' ', '_'), resolve(path)]),
+    ),
     warnings: summary.warnings,
     seconds,
   };
   print(`${JSON.stringify(value)}\n`);
 }
 
-function printText(summary: SegmentSummary, outputs: readonly WantedOutput[], backend: string, seconds: number): void {
+function printText(summary: SegmentSummary, outputs: readonly OutputOpener[], backend: string, seconds: number): void {
   const lines = summary.queries.map(({ text, score }) => `score ${score.toFixed(3)}  ${oneLine(text)}`);
-  for (const { name, path } of outputs) lines.push(`${name}: ${path}`);
+  for (const { output } of outputs) lines.push(`${output.what}: ${output.path}`);
   lines.push(`${summary.video.frames} frames in ${seconds.toFixed(1)} s (${backend})`);
   print(`${lines.join('\n')}\n`);
   if (outputs.length === 0) {

@@ -125,8 +125,11 @@ export class AtomicFile extends TemporaryOutput {
     this.#force = force;
   }
 
-  /** Throws OUTPUT_EXISTS unless `force`, OUTPUT_NOT_WRITABLE (no such folder, read-only, target is a folder), DISK_FULL. */
-  static async create(target: string, options: AtomicFileOptions = {}): Promise<AtomicFile> {
+  /**
+   * Says beforehand what `create` would refuse, and where the file would lie. Throws OUTPUT_EXISTS unless `force`,
+   * OUTPUT_NOT_WRITABLE (no such folder, target is a folder).
+   */
+  static async check(target: string, options: AtomicFileOptions = {}): Promise<string> {
     const { path, existing } = await locateSwept(target);
     if (existing === 'folder' || existing === 'other') {
       throw new RvosError(
@@ -136,6 +139,12 @@ export class AtomicFile extends TemporaryOutput {
       );
     }
     if (existing === 'file' && !options.force) throw fileExists(target);
+    return path;
+  }
+
+  /** Throws what `check` throws, also OUTPUT_NOT_WRITABLE for a folder that takes no files, DISK_FULL. */
+  static async create(target: string, options: AtomicFileOptions = {}): Promise<AtomicFile> {
+    const path = await AtomicFile.check(target, options);
     const temporaryPath = besideTarget(path, 'partial');
     try {
       // Exclusive: nobody's file is truncated, no planted link followed.
@@ -173,10 +182,11 @@ export class AtomicFolder extends TemporaryOutput {
   }
 
   /**
-   * An existing empty folder counts as absent. Throws OUTPUT_EXISTS for one that holds something, unless `force` is given
-   * and `owned` recognises all of it; OUTPUT_NOT_WRITABLE (no such parent, read-only, target is a file); DISK_FULL.
+   * Says beforehand what `create` would refuse, and where the folder would lie. An existing empty one counts as absent. Throws
+   * OUTPUT_EXISTS for one that holds something, unless `force` is given and `owned` recognises all of it; OUTPUT_NOT_WRITABLE
+   * (no such parent, target is a file).
    */
-  static async create(target: string, options: AtomicFolderOptions): Promise<AtomicFolder> {
+  static async check(target: string, options: AtomicFolderOptions): Promise<string> {
     const { path, existing } = await locateSwept(target);
     if (existing === 'file' || existing === 'other') {
       throw new RvosError(
@@ -186,6 +196,12 @@ export class AtomicFolder extends TemporaryOutput {
       );
     }
     if (existing === 'folder') await checkReplaceable(target, path, options);
+    return path;
+  }
+
+  /** Throws what `check` throws, also OUTPUT_NOT_WRITABLE for a parent that takes no folders, DISK_FULL. */
+  static async create(target: string, options: AtomicFolderOptions): Promise<AtomicFolder> {
+    const path = await AtomicFolder.check(target, options);
     const temporaryPath = besideTarget(path, 'partial');
     try {
       await mkdir(temporaryPath);

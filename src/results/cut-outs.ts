@@ -7,6 +7,11 @@ import { CutoutVideoWriter } from '../video/cutout-video-writer.js';
 import type { FrameSink, SinkContext } from './frame-sink.js';
 import type { SegmentedFrame } from './segmented-frame.js';
 
+/** What a folder of cut-outs holds. */
+export function isCutOutName(name: string): boolean {
+  return /^\d{5,}\.png$/.test(name);
+}
+
 /** Writes one sentence's object alone as PNGs with alpha: `DIR/<frame, 5 digits>.png`. */
 export class CutOutPngSink implements FrameSink {
   private constructor(
@@ -19,8 +24,7 @@ export class CutOutPngSink implements FrameSink {
     path: string,
     options: { readonly force?: boolean | undefined } = {},
   ): Promise<CutOutPngSink> {
-    const owned = (name: string) => /^\d{5,}\.png$/.test(name);
-    return new CutOutPngSink(query, await AtomicFolder.create(path, { ...options, owned }));
+    return new CutOutPngSink(query, await AtomicFolder.create(path, { ...options, owned: isCutOutName }));
   }
 
   async write({ index, frame, masks }: SegmentedFrame): Promise<void> {

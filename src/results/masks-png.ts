@@ -6,12 +6,21 @@ import { encodeMaskPng } from '../masks/png.js';
 import type { FrameSink, SinkContext } from './frame-sink.js';
 import type { SegmentedFrame } from './segmented-frame.js';
 
+/** What a folder of masks holds: a folder for each sentence. */
+export function isMasksName(name: string): boolean {
+  return /^\d{1,6}$/.test(name);
+}
+
 /** Writes `--masks DIR`: `DIR/<query index>/<frame, 5 digits>.png`, grayscale 0/255. */
 export class MasksPngSink implements FrameSink {
   private constructor(private readonly folder: AtomicFolder) {}
 
-  static async open(path: string, context: SinkContext, options: { force?: boolean } = {}): Promise<MasksPngSink> {
-    const folder = await AtomicFolder.create(path, { ...options, owned: (name) => /^\d{1,6}$/.test(name) });
+  static async open(
+    path: string,
+    context: SinkContext,
+    options: { readonly force?: boolean | undefined } = {},
+  ): Promise<MasksPngSink> {
+    const folder = await AtomicFolder.create(path, { ...options, owned: isMasksName });
     try {
       for (const query of context.sentences.keys()) await mkdir(join(folder.temporaryPath, String(query)));
     } catch (error) {

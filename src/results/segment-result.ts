@@ -9,12 +9,24 @@ import type { VideoInfo, VideoReader } from '../video/frame.js';
 import { openVideo } from '../video/open-video.js';
 import { timestamp } from '../video/timestamps.js';
 import type { VideoInput } from '../video/video-input.js';
+import { checkFreeSpace } from './check-free-space.js';
+import { checkOutputs } from './check-outputs.js';
 import { drainInto, type FrameSink, type SinkContext, type SinkOpener } from './frame-sink.js';
 import { decodedReader } from './held-source.js';
 import { MaskSpool } from './mask-spool.js';
 import { writeMasksJson } from './masks-json.js';
 import { MasksPngSink } from './masks-png.js';
-import { contactSheetOutput, cutOutsOutput, hasEnding, maskedVideoOutput, type OutputOptions } from './outputs.js';
+import {
+  contactSheetOutput,
+  cutOutsOutput,
+  hasEnding,
+  maskedVideoOutput,
+  masksOutput,
+  type OutputOpener,
+  type OutputOptions,
+  spoolBytes,
+} from './outputs.js';
+import type { OutputExtent, PlannedOutput } from './planned-output.js';
 import type { SegmentationStream } from './segmentation-stream.js';
 import type { QuerySummary, SegmentedFrame, SegmentSummary } from './segmented-frame.js';
 
@@ -32,7 +44,10 @@ export interface SaveOptions extends OutputOptions {
 
 /** Keeps the masks of a run until the result is made. */
 class SpoolSink implements FrameSink {
-  constructor(readonly spool: MaskSpool) {}
+  constructor(
+    readonly spool: MaskSpool,
+    readonly warnings: readonly string[],
+  ) {}
 
   write({ masks }: SegmentedFrame): Promise<void> {
     return this.spool.append(masks);
@@ -68,8 +83,11 @@ export class SegmentResult implements AsyncDisposable {
   ): Promise<SegmentResult> {
     let spool: MaskSpool | undefined;
     const open: SinkOpener = async ({ sentences, video }) => {
+      const { width, height } = video;
+      const extent = { width, height, sentences: sentences.length, frames: stream.expectedFrames ?? 0 };
+      const warnings = await checkFreeSpace([{ path: '', bytes: spoolBytes }], extent);
       spool = await MaskSpool.create(sentences.length, video);
-      return new SpoolSink(spool);
+      return new SpoolSink(spool, warnings);
     };
     const summary = await drainInto(stream, [open]);
     return new SegmentResult(summary, stream.video!, spool!, input, options);
@@ -101,13 +119,13 @@ export class SegmentResult implements AsyncDisposable {
 
   /** The masks of one sentence, frame by frame. */
   async *masks(query: number): AsyncGenerator<Mask, void, undefined> {
-    this.#check(query);
+    this.#checkQuery(query);
     yield* this.spool.masks(query);
   }
 
   /** The mask of one sentence in one frame. Reads those before it: for all frames take `masks`. */
   async mask(query: number, frame: number): Promise<Mask> {
-    this.#check(query);
+    this.#checkQuery(query);
     checkArgument('frame', frame, argument.integer(0, this.times.length - 1));
     let index = 0;
     for await (const mask of this.spool.masks(query)) if (index++ === frame) return mask;
@@ -121,7 +139,7 @@ export class SegmentResult implements AsyncDisposable {
 
   /** The bounding boxes of one sentence's masks, frame by frame. */
   async *boxes(query: number): AsyncGenerator<Box, void, undefined> {
-    this.#check(query);
+    this.#checkQuery(query);
     for await (const { box } of this.spool.rows(query)) yield box;
   }
 
@@ -138,25 +156,24 @@ export class SegmentResult implements AsyncDisposable {
 
   /** MP4 with the masks painted over the frames, captions above, the sound kept. */
   async saveMaskedVideo(path: string, options: SaveOptions = {}): Promise<void> {
-    return this.#replayInto(maskedVideoOutput(path, options), options.signal);
+    return this.#save(maskedVideoOutput(path, options), options.signal);
   }
 
   /** PNG: frames in columns, sentences in rows. */
   async saveContactSheet(path: string, options: SaveOptions = {}): Promise<void> {
-    return this.#replayInto(contactSheetOutput(path, options), options.signal);
+    return this.#save(contactSheetOutput(path, options), options.signal);
   }
 
   /** One sentence's object alone: WebM with alpha if the name ends in `.webm`, else a folder of PNGs with alpha. */
   async saveCutOuts(query: number, path: string, options: SaveOptions = {}): Promise<void> {
-    this.#check(query);
-    return this.#replayInto(cutOutsOutput(query, path, options), options.signal);
+    this.#checkQuery(query);
+    return this.#save(cutOutsOutput(query, path, options), options.signal);
   }
 
   /** COCO run lengths if the name ends in `.json`, else a folder `<query>/<frame>.png`. */
   async saveMasks(path: string, options: SaveOptions = {}): Promise<void> {
-    this.#checkUsable();
     const { signal } = options;
-    throwIfAborted(signal);
+    await this.#check(masksOutput(path, options).output, signal);
     if (hasEnding(path, '.json')) {
       const output = await AtomicFile.create(path, options);
       try {
@@ -188,9 +205,20 @@ export class SegmentResult implements AsyncDisposable {
     await this.dispose();
   }
 
-  async #replayInto(open: SinkOpener, signal: AbortSignal | undefined): Promise<void> {
+  /** Refuses an output that cannot be written, before there is work to lose. */
+  async #check(output: PlannedOutput, signal: AbortSignal | undefined): Promise<void> {
     this.#checkUsable();
     throwIfAborted(signal);
+    await checkOutputs([output], this.input.video);
+    const { width, height, frames } = this.video;
+    // The masks are spooled already.
+    const bytes = (extent: OutputExtent) => ({ output: output.bytes(extent).output });
+    await checkFreeSpace([{ path: output.path, bytes }], { width, height, frames, sentences: this.queries.length });
+  }
+
+  /** Decodes the video a second time into one output. */
+  async #save(open: OutputOpener, signal: AbortSignal | undefined): Promise<void> {
+    await this.#check(open.output, signal);
     const reader = await this.#openAgain(signal);
     let sink: FrameSink | undefined;
     try {
@@ -248,7 +276,7 @@ export class SegmentResult implements AsyncDisposable {
     if (this.#disposed) throw disposedError('result');
   }
 
-  #check(query: number): void {
+  #checkQuery(query: number): void {
     this.#checkUsable();
     if (Number.isInteger(query) && query >= 0 && query < this.queries.length) return;
     throw new RvosError(

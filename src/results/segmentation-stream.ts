@@ -1,6 +1,7 @@
 import { abortError, throwIfAborted } from '../errors.js';
 import type { RgbFrame, VideoInfo } from '../video/frame.js';
 import { squarePixels } from '../video/sample-aspect.js';
+import type { VideoInput } from '../video/video-input.js';
 import { querySummary, type SegmentedFrame, type SegmentSummary, type WindowScore } from './segmented-frame.js';
 
 /** Frames on their way in: a video reader, or what the caller of `segmentFrames` supplies. */
@@ -37,6 +38,8 @@ export interface StreamJob {
   readonly sentences: readonly string[];
   /** The part of the video that is wanted, in seconds. */
   readonly part: VideoPart;
+  /** What is read, where it is a video; outputs never replace it. */
+  readonly input?: VideoInput | undefined;
   begin(signal: AbortSignal): Promise<OpenSource>;
   run(signal: AbortSignal, onWindow: (windows: readonly WindowScore[]) => void): AsyncIterable<SegmentedFrame>;
   readonly expectedFrames: (video: VideoInfo) => number | null;
@@ -51,6 +54,7 @@ export interface StreamJob {
 export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncDisposable {
   readonly sentences: readonly string[];
   readonly part: VideoPart;
+  readonly input: VideoInput | undefined;
   /** The caller's signal. */
   readonly signal: AbortSignal | undefined;
   /** Resolves once the stream is closed, or its caller's loop has ended. */
@@ -73,6 +77,7 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
     this.#job = job;
     this.sentences = job.sentences;
     this.part = job.part;
+    this.input = job.input;
     this.signal = job.signal;
     this.#windows = job.sentences.map(() => []);
   }
@@ -106,12 +111,17 @@ export class SegmentationStream implements AsyncIterable<SegmentedFrame>, AsyncD
     return this.#opened?.info;
   }
 
+  /** Frames to expect, from the container's duration, once it is open; null where unknown. */
+  get expectedFrames(): number | null {
+    return this.#opened ? this.#job.expectedFrames(this.#opened.info) : null;
+  }
+
   /** May be called once. */
   async *[Symbol.asyncIterator](): AsyncGenerator<SegmentedFrame, void, undefined> {
     if (this.#iterated) throw new Error('a segmentation stream can be iterated once');
     this.#iterated = true;
-    const info = await this.start();
-    const totalFrames = this.#job.expectedFrames(info);
+    await this.start();
+    const totalFrames = this.expectedFrames;
     let windows = 0;
     try {
       const onWindow = (scores: readonly WindowScore[]) => {

@@ -277,6 +277,25 @@ describe('bad input gives one line: what, where, remedy', () => {
       /both be written/,
       () => withModel(clip, 'a', '--masks', at('x'), '--masked-video', at('x')),
     ],
+    [
+      'another format',
+      2,
+      /a\.webm: MP4 is the only format/,
+      () => withModel(clip, 'a', '--masked-video', at('a.webm')),
+    ],
+    ['standard output as output', 2, /standard output/, () => withModel(clip, 'a', '--masks', '-')],
+    [
+      'the input as output',
+      2,
+      /would replace the video that is read/,
+      () => withModel(at('images'), 'a', '--masks', at('images'), '--force'),
+    ],
+    [
+      'an output that exists, before a model that is absent is looked for',
+      1,
+      /exists already/,
+      () => ['segment', '--model', 'nowhere', clip, 'a', '--masks', at('exists.json')],
+    ],
   ];
 
   it.each(cases)('%s: exit code %i', async (_, expected, message, args, env) => {
