@@ -17,6 +17,7 @@ const packages = {
   'qemu-user': { apt: 'qemu-user', dnf: 'qemu-user', apk: null, brew: null },
   cargo: { apt: release('debian', '12') ? 'cargo-web' : 'cargo', dnf: 'cargo', apk: 'cargo', brew: 'rust' },
   Chromium: { apt: 'chromium', dnf: 'chromium', apk: 'chromium', brew: null },
+  Redis: { apt: 'redis-server', dnf: 'redis', apk: 'redis', brew: 'redis' },
   venv: { apt: 'python3-venv', dnf: 'python3', apk: 'python3', brew: 'python' },
 };
 
@@ -44,9 +45,12 @@ export function missingTools() {
   return missing;
 }
 
-/** Names of what the tests of the server's page need beside. */
+/** Names of what the tests of the server need beside. */
 export function missingTestTools() {
-  return works(process.env.RVOS_CHROMIUM || '/usr/bin/chromium', ['--version']) ? [] : ['Chromium'];
+  const missing = [];
+  if (!works(process.env.RVOS_CHROMIUM || '/usr/bin/chromium', ['--version'])) missing.push('Chromium');
+  if (!works('redis-server', ['--version'])) missing.push('Redis');
+  return missing;
 }
 
 /** Major release of the installed ffmpeg; a build from git counts as new; undefined if there is none. */

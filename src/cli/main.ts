@@ -18,6 +18,7 @@ import { registerStage } from './stage.js';
 import { guardStandardStreams, print, printed } from './standard-output.js';
 import { registerTokenize } from './tokenize.js';
 import { isUsageError } from './usage-error.js';
+import { registerWorker } from './worker.js';
 
 /** Runs the command line; resolves with the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
@@ -81,6 +82,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage; 130 by Ctrl-C, 143 by SIGTERM, 129 
   registerStage(program);
   registerEval(program);
   registerServe(program);
+  registerWorker(program);
   registerBench(program);
   registerSetup(program);
   registerDoctor(program);

@@ -14,6 +14,7 @@ interface ServeOptions {
   readonly build?: boolean;
   readonly threads?: number;
   readonly warmUp?: string[];
+  readonly redis?: string;
   readonly apiKeys?: string;
   readonly rateLimit?: number;
   readonly maxUpload: string;
@@ -61,6 +62,10 @@ export function registerServe(program: Command): void {
     .option('--build', 'build TensorRT engines that are missing, else they are an error')
     .option('--threads <n>', 'CPU threads (default: all cores)', integerOption(1, 1024))
     .option('--warm-up <HEIGHTxWIDTH...>', 'frame sizes that are made ready before the server takes requests')
+    .option(
+      '--redis <url>',
+      'leave jobs to the workers (rvos worker) of this Redis; --data is a folder shared with them',
+    )
     .option('--api-keys <file>', 'API keys, one a line, sent as Authorization: Bearer (default: anybody may use it)')
     .option('--rate-limit <n/s>', 'requests a second of one API key (default: not limited)', rateOption)
     .option('--allow-urls <hosts...>', "hosts from which videos are fetched, '*' for all public ones (default: none)")
@@ -129,7 +134,7 @@ async function serve(options: ServeOptions): Promise<void> {
 }
 
 /** `*`, or hosts that stand one by one or with commas between them. */
-function allowedHosts(given: readonly string[] | undefined): '*' | readonly string[] | undefined {
+export function allowedHosts(given: readonly string[] | undefined): '*' | readonly string[] | undefined {
   const hosts = given?.flatMap((each) => each.split(',')).filter((host) => host !== '');
   return hosts?.includes('*') ? '*' : hosts;
 }

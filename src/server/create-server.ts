@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { RvosError } from '../errors.js';
+import type { AcceptedJobs } from './accepted-jobs.js';
 import { lockData } from './data-lock.js';
 import { ApiKeys } from './http/api-keys.js';
 import { makeApp } from './http/app.js';
@@ -11,9 +12,10 @@ import { segmentationRoutes } from './http/routes.js';
 import { serviceRoutes } from './http/service-routes.js';
 import { JobFolders } from './job-folders.js';
 import type { JobStore } from './job-store.js';
-import { Jobs } from './jobs.js';
+import { Jobs, type JobsOptions } from './jobs.js';
 import { defaultLimits, type ServerLimits } from './limits.js';
 import { LmdbJobStore } from './lmdb-job-store.js';
+import { RemoteJobs } from './redis/remote-jobs.js';
 import type { SegmentationService } from './segmentation-service.js';
 import { type UrlSettings, urlPolicy } from './url-policy.js';
 
@@ -24,6 +26,8 @@ export interface ServerOptions extends Partial<ServerLimits>, UrlSettings {
   readonly data?: string;
   /** Where jobs are kept; default LMDB in `data`. */
   readonly store?: JobStore;
+  /** Address of Redis, where workers (`JobWorker`) find the jobs; `data` is the folder that they share. Default: jobs run in `service`. */
+  readonly redis?: string | undefined;
   /** Who may use it; default anybody. */
   readonly apiKeys?: readonly string[] | undefined;
   /** Whether, or where, requests are logged as JSON lines, without contents; default not. */
@@ -38,7 +42,7 @@ export class SegmentationServer implements AsyncDisposable {
   /** @internal Use `createServer`. */
   constructor(
     readonly app: FastifyInstance,
-    readonly jobs: Jobs,
+    readonly jobs: AcceptedJobs,
     private readonly release: () => Promise<void>,
   ) {}
 
@@ -96,14 +100,17 @@ export async function createServer(options: ServerOptions): Promise<Segmentation
   const limits: ServerLimits = { ...defaultLimits, ...definedOnly(options) };
   const urls = urlPolicy(options, limits);
   const folders = await JobFolders.make(data);
+  if (options.redis !== undefined) {
+    const open: OpenJobs = (told) => RemoteJobs.open(options.redis!, { service, folders, limits, ...told });
+    return serverAround({ service, open, folders, limits, urls, apiKeys, log }, async () => undefined);
+  }
   const lock = await lockData(data);
   let store: JobStore | undefined;
   try {
     store = options.store ?? (await LmdbJobStore.open(folders.store));
-    return await serverAround({ service, store, folders, limits, urls, apiKeys, log }, async () => {
-      await store?.close();
-      await lock.release();
-    });
+    const context = { service, store, folders, limits, urls };
+    const open: OpenJobs = async (told) => new Jobs({ ...context, ...told });
+    return await serverAround({ service, open, folders, limits, urls, apiKeys, log }, lock.release);
   } catch (error) {
     await store?.close();
     await lock.release();
@@ -111,7 +118,10 @@ export async function createServer(options: ServerOptions): Promise<Segmentation
   }
 }
 
-interface Parts extends Required<Pick<ServerOptions, 'service' | 'store' | 'log'>> {
+type OpenJobs = (told: Pick<JobsOptions, 'onStart' | 'onEnd' | 'onEncode' | 'onStoreError'>) => Promise<AcceptedJobs>;
+
+interface Parts extends Required<Pick<ServerOptions, 'service' | 'log'>> {
+  readonly open: OpenJobs;
   readonly folders: JobFolders;
   readonly limits: ServerLimits;
   readonly urls: ReturnType<typeof urlPolicy>;
@@ -119,11 +129,10 @@ interface Parts extends Required<Pick<ServerOptions, 'service' | 'store' | 'log'
 }
 
 async function serverAround(parts: Parts, release: () => Promise<void>): Promise<SegmentationServer> {
-  const { service, store, folders, limits, urls, apiKeys, log } = parts;
+  const { service, open, folders, limits, urls, apiKeys, log } = parts;
   const metrics = new ServerMetrics();
   const app = await makeApp({ limits, metrics, log, hasKeys: apiKeys !== undefined });
-  const jobs = new Jobs({
-    ...{ service, store, folders, limits, urls },
+  const jobs = await open({
     onStart: (job) => metrics.jobStarted(job),
     onEnd: (job) => metrics.jobEnded(job),
     onEncode: (seconds) => metrics.encoded(seconds),
@@ -132,9 +141,11 @@ async function serverAround(parts: Parts, release: () => Promise<void>): Promise
       app.log.error({ err: (error as Error).message }, 'the end of a job could not be written');
     },
   });
+  const { store } = jobs.options;
   metrics.watch(jobs, service);
   const server = new SegmentationServer(app, jobs, async () => {
     metrics.end();
+    await store.close();
     await release();
   });
   const keys = new ApiKeys(apiKeys);

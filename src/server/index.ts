@@ -4,6 +4,7 @@ export type { Job, JobChanges, JobOptions, JobOutput, JobResult, JobState } from
 export type { JobStore } from './job-store.js';
 export { defaultLimits, type ServerLimits } from './limits.js';
 export { LmdbJobStore } from './lmdb-job-store.js';
+export { JobWorker, type WorkerOptions } from './redis/job-worker.js';
 export {
   type Deadline,
   type FrameSize,

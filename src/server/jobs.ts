@@ -1,15 +1,15 @@
-import { readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import { RvosError } from '../errors.js';
 import type { Priority } from '../scheduling/priority.js';
+import type { AcceptedJobs } from './accepted-jobs.js';
 import { endStates, type Job, type JobResult } from './job.js';
-import { resultFiles } from './job-folders.js';
 import type { JobStore } from './job-store.js';
 import type { ServerLimits } from './limits.js';
 import { LiveJob } from './live-job.js';
-import { publicMessage, type RunContext, runJob } from './run-job.js';
+import { committedResult, runIntoPlace } from './run-into-place.js';
+import { publicMessage, type RunContext } from './run-job.js';
 
 export interface JobsOptions extends RunContext {
   readonly store: JobStore;
@@ -31,7 +31,7 @@ const longestPauseSeconds = 30;
  * its own and renamed into place when all of them are complete, before the store says `done`. Whatever the process dies in the
  * middle of, the next one takes up: `recover`.
  */
-export class Jobs {
+export class Jobs implements AcceptedJobs {
   readonly #live = new Map<string, LiveJob>();
   readonly #places: PQueue;
   /** Long videos pass here first: it is narrower by one. */
@@ -49,7 +49,6 @@ export class Jobs {
     this.#expiry.unref();
   }
 
-  /** Jobs that wait for their turn. */
   get waiting(): number {
     return this.#live.size - this.running;
   }
@@ -60,7 +59,6 @@ export class Jobs {
     return running;
   }
 
-  /** Jobs that run, those that wait and requests that are on their way here fill all places. */
   get full(): boolean {
     const { jobs, maxQueue } = this.options.limits;
     return this.#live.size + this.#reserved >= jobs + maxQueue;
@@ -70,7 +68,6 @@ export class Jobs {
     return this.#live.get(id);
   }
 
-  /** Keeps a place for a request that brings a job, until the returned function is called. */
   reserve(): () => void {
     this.#reserved++;
     return () => {
@@ -78,7 +75,6 @@ export class Jobs {
     };
   }
 
-  /** Takes a job whose video is in place; `added` is false if its owner has one of the same idempotency key. */
   async accept(job: Job): Promise<{ job: Job; added: boolean }> {
     if (this.#closing.signal.aborted) {
       throw new RvosError('BACKEND_FAILED', 'the server is shutting down', 'Try again later.');
@@ -95,7 +91,6 @@ export class Jobs {
     }
   }
 
-  /** Takes up what an earlier process accepted and did not end. Returns how many jobs that were. */
   async recover(): Promise<number> {
     const { store, folders } = this.options;
     const unfinished: Job[] = [];
@@ -113,7 +108,6 @@ export class Jobs {
     return unfinished.length;
   }
 
-  /** Ends a job that has not ended, within a window; of one that has, removes the results. */
   async remove(job: Job): Promise<void> {
     const { store, folders } = this.options;
     const live = this.#live.get(job.id);
@@ -134,7 +128,6 @@ export class Jobs {
     await rm(folders.result(job.id), { recursive: true, force: true });
   }
 
-  /** Removes ended jobs that are older than they are kept. */
   async expire(now = Date.now()): Promise<void> {
     const { store, limits } = this.options;
     for await (const job of store.all()) {
@@ -142,7 +135,6 @@ export class Jobs {
     }
   }
 
-  /** Accepts no more; jobs that run get `graceSeconds` to end, the others stay accepted for the next process. */
   async close(graceSeconds: number): Promise<void> {
     this.#closing.abort(shutDown);
     clearInterval(this.#expiry);
@@ -182,23 +174,15 @@ export class Jobs {
       return;
     }
     const { store, folders, onStart } = this.options;
-    let work: string | undefined;
     let result: JobResult;
     try {
       live.running = true;
-      work = await folders.newWork(job.id);
       const started = await store.change(job.id, ['queued', 'running'], { state: 'running', started: Date.now() });
-      if (!started) {
-        await rm(work, { recursive: true, force: true });
-        return this.#leave(live);
-      }
+      if (!started) return this.#leave(live);
       onStart?.(started);
       live.tell();
-      result = await runJob(job, live, work, this.options);
-      await rename(work, folders.result(job.id));
-      live.rows = join(folders.result(job.id), resultFiles.frames);
+      result = await runIntoPlace(job, live, this.options);
     } catch (error) {
-      if (work) await rm(work, { recursive: true, force: true }).catch(() => undefined);
       if (signal.reason === shutDown) return this.#leave(live);
       if (signal.reason === cancelled) return this.#end(job, { state: 'cancelled' }, live);
       const code = error instanceof RvosError ? error.code : 'BACKEND_FAILED';
@@ -226,10 +210,4 @@ export class Jobs {
     }
     if (live) this.#leave(live);
   }
-}
-
-/** What a result folder says, if one is there: it appears whole or not at all. */
-async function committedResult(folder: string): Promise<JobResult | undefined> {
-  const text = await readFile(join(folder, resultFiles.summary), 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as JobResult);
 }

@@ -2,10 +2,10 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
+import type { AcceptedJobs } from '../accepted-jobs.js';
 import { tailFile } from '../frame-rows.js';
 import { endStates, type Job } from '../job.js';
 import { resultFiles } from '../job-folders.js';
-import type { Jobs } from '../jobs.js';
 import type { LiveJob } from '../live-job.js';
 import { segmentation } from './schemas.js';
 
@@ -35,7 +35,12 @@ function change(live: LiveJob, signal: AbortSignal, seconds = 60): Promise<void>
 }
 
 /** Whether the job has ended within so many seconds. */
-export async function waitForEnd(jobs: Jobs, { id }: Job, seconds: number, signal: AbortSignal): Promise<boolean> {
+export async function waitForEnd(
+  jobs: AcceptedJobs,
+  { id }: Job,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<boolean> {
   const until = performance.now() + 1000 * seconds;
   for (;;) {
     const live = jobs.live(id);
@@ -48,7 +53,7 @@ export async function waitForEnd(jobs: Jobs, { id }: Job, seconds: number, signa
 
 /** A line of JSON for each frame, as soon as its masks are final, then one with the job's end. */
 export async function* rowsAndEnd(
-  jobs: Jobs,
+  jobs: AcceptedJobs,
   id: string,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer | string, void, undefined> {
@@ -56,13 +61,14 @@ export async function* rowsAndEnd(
   const live = jobs.live(id);
   while (!signal.aborted) {
     while (live && live.rows === undefined && !live.ended && !signal.aborted) await change(live, signal);
+    const over = !live || live.ended;
     const file = await open(live?.rows ?? join(folders.result(id), resultFiles.frames)).catch(() => undefined);
     if (file) {
       yield* tailFile(file, live, () => live?.ended ?? true, signal);
       break;
     }
     // It ended before its first frame; what follows says how. Else it is being renamed just now.
-    if (!live || live.ended) break;
+    if (over) break;
     await sleep(10);
   }
   const job = await store.get(id);
@@ -70,7 +76,11 @@ export async function* rowsAndEnd(
 }
 
 /** Server-sent events: `progress` at each change, `end` as the last. */
-export async function* jobEvents(jobs: Jobs, id: string, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+export async function* jobEvents(
+  jobs: AcceptedJobs,
+  id: string,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
   let last = '';
   let quietSince = performance.now();
   while (!signal.aborted) {

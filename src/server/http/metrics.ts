@@ -1,8 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { loadTensorRt } from '../../native/load-tensorrt.js';
 import { type BatchMessage, batchChannel } from '../../scheduling/batch-channel.js';
+import type { AcceptedJobs } from '../accepted-jobs.js';
 import type { Job } from '../job.js';
-import type { Jobs } from '../jobs.js';
 import type { SegmentationService } from '../segmentation-service.js';
 
 const secondsBuckets = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000];
@@ -52,7 +52,7 @@ export class ServerMetrics {
   }
 
   /** Tells from now on what these are doing. */
-  watch(jobs: Jobs, service: SegmentationService): void {
+  watch(jobs: AcceptedJobs, service: SegmentationService): void {
     const gauge = (name: string, help: string, value: () => number) =>
       new Gauge({
         name,

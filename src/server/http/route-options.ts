@@ -1,15 +1,15 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { DownloadPolicy } from '../../download/download-policy.js';
+import type { AcceptedJobs } from '../accepted-jobs.js';
 import type { Job } from '../job.js';
 import type { JobFolders } from '../job-folders.js';
-import type { Jobs } from '../jobs.js';
 import type { ServerLimits } from '../limits.js';
 import type { ApiKeys } from './api-keys.js';
 import { problemSchema } from './schemas.js';
 
 export interface RoutesOptions {
-  readonly jobs: Jobs;
+  readonly jobs: AcceptedJobs;
   readonly folders: JobFolders;
   readonly limits: ServerLimits;
   readonly keys: ApiKeys;
