@@ -2,9 +2,9 @@
 // Makes the packages as they would be published, looks into them, installs them in an empty project with scripts allowed,
 // and uses rvos from there. Ends with "N passed, N failed". `npm run test:full` does the same with all package managers and
 // a registry of its own (scripts/package-tests/full.mjs).
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { bareEnvironment, installWithNpm, npmSetting } from './package-tests/by-path.mjs';
 import { check, counts, expect, output } from './package-tests/checks.mjs';
 import { checkInstalled, checkTarballs } from './package-tests/tarballs.mjs';
@@ -29,6 +29,20 @@ if (packages) {
   });
   const app = makeApp(join(folder, 'app'), { type: 'module' });
   const files = packages.map(({ file }) => file);
+  await check("the container's script installs a server and its worker in an empty folder", async () => {
+    const place = join(folder, 'container');
+    const bin = join(folder, 'bin');
+    for (const path of [place, bin]) mkdirSync(path);
+    for (const file of [...files, join(root, 'deploy', 'install.sh')]) copyFileSync(file, join(place, basename(file)));
+    await output('sh', ['install.sh'], { cwd: place, env: { ...env, RVOS_BIN: bin } });
+    // It gets as far as Redis, which is not there.
+    const args = ['worker', '--redis', 'redis://127.0.0.1:9', '--results', join(folder, 'results')];
+    const told = await output(join(bin, 'rvos'), args, { env: { ...env, RVOS_HOME: join(folder, 'cache') } }).then(
+      () => '',
+      (error) => String(error.message),
+    );
+    expect(/Redis at redis:\S+ does not answer/.test(told), `rvos worker told ${told}`);
+  });
   if (await check('npm installs all of them by path, scripts allowed', () => installWithNpm(app, files, env))) {
     await check('the installation keeps its budget', () => {
       checkInstalled(join(app, 'node_modules'));
