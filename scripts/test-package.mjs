@@ -59,6 +59,14 @@ if (packages) {
       expect(/rvos-openvino-linux-x64/.test(advice), `rvos setup openvino printed ${advice}`);
       await output(program, [...first, 'setup', 'tensorrt', '--find'], options);
     });
+    await check('a worker says what it needs beside', async () => {
+      const args = [...command.slice(1), 'worker', '--redis', 'redis://127.0.0.1:9', '--results', join(folder, 'none')];
+      const told = await output(command[0], args, { env: { ...env, RVOS_HOME: join(folder, 'cache') } }).then(
+        () => '',
+        (error) => String(error.message),
+      );
+      expect(told.includes('npm install bullmq ioredis'), `rvos worker told ${told}`);
+    });
     await checkTypes(app, env);
   }
 }

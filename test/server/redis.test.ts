@@ -3,9 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { RvosError } from '../../src/index.js';
+import { openModelFolder } from '../../src/model/model-folder.js';
+import { Segmenter } from '../../src/segmenter.js';
+import { JobWorker, SegmentationService } from '../../src/server/index.js';
 import { TestRedis } from '../support/redis-server.js';
 import { serve, work } from '../support/serve-process.js';
 import { form, json } from '../support/test-server.js';
+import { TurnBackend } from '../support/turn-backend.js';
 import { ffmpeg } from '../support/videos.js';
 
 const small = { short_side: '32', long_side: '64' };
@@ -101,6 +106,36 @@ describe('rvos serve --redis and rvos worker', () => {
     await worker();
     await until(async () => (await readdir(join(data, 'work'))).length === 1);
     await server.fetch(`/v1/segmentations/${id}`, { method: 'DELETE' });
+  });
+
+  it('a second signal ends a worker at once, with 130 or 143', async () => {
+    const server = await front();
+    const workers = await Promise.all([worker('--grace', '60', '--jobs', '1'), worker('--grace', '60', '--jobs', '1')]);
+    const jobs = [await post(server, long), await post(server, long)];
+    for (const { id } of jobs) await until(async () => (await state(server, id)) === 'running');
+    for (const [i, signal] of (['SIGINT', 'SIGTERM'] as const).entries()) {
+      workers[i]!.child.kill(signal);
+      await sleep(200);
+      expect(await workers[i]!.kill(signal)).toBe([130, 143][i]);
+    }
+  });
+
+  it('a worker whose GPU is lost to its process puts the job back and says so; another one runs it', async () => {
+    const server = await front();
+    const { id } = await post(server, short);
+    const failed = new RvosError('BACKEND_FAILED', 'the GPU failed', 'Open the model again.', {
+      cause: Object.assign(new Error('an illegal memory access'), { code: 'DEVICE_FAILED' }),
+    });
+    const backend = new TurnBackend();
+    backend.segment = () => Promise.reject(failed);
+    const model = await openModelFolder('compact');
+    await using service = await SegmentationService.around(Segmenter.around(model, backend));
+    await using broken = await JobWorker.start({ service, redis: redis.url, results: data, minFreeDisk: 0 });
+    expect(await broken.broken).toBe(failed);
+    await broken.close(0);
+    expect(['queued', 'running']).toContain(await state(server, id));
+    await worker();
+    await until(async () => (await state(server, id)) === 'done');
   });
 
   it('goes on after Redis was killed and started again, and says meanwhile that it takes nothing', async () => {

@@ -73,6 +73,18 @@ describe('rvos serve', () => {
     expect(await last.kill('SIGTERM')).toBe(0);
   });
 
+  it('a second Ctrl-C ends it at once, with 130; the job is still there', async () => {
+    const data = join(scratch, 'twice');
+    const server = await serve(data, '--grace', '60');
+    const { id } = await json(server.fetch('/v1/segmentations', post(form(long, { sentences: 'a', ...small }))));
+    server.child.kill('SIGINT');
+    while ((await server.fetch('/health/ready')).status !== 503) await sleep(20);
+    expect(await server.kill('SIGINT')).toBe(130);
+    const next = await serve(data, '--grace', '0');
+    expect(['queued', 'running']).toContain((await json(next.fetch(`/v1/segmentations/${id}`))).state);
+    expect(await next.kill('SIGTERM')).toBe(0);
+  });
+
   it('shares its folder with no other server, and says what is wrong in one line', async () => {
     const data = join(scratch, 'shared');
     const first = await serve(data);

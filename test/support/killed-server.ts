@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { seededRandom } from './random.js';
-import { entry, serve } from './serve-process.js';
+import { entry, serve, work } from './serve-process.js';
 import { form, json } from './test-server.js';
 import { ffmpeg } from './videos.js';
 
@@ -42,16 +42,18 @@ export interface KilledServerReport {
 
 /**
  * Sends jobs to `rvos serve` while it is killed (SIGKILL) and started again, then compares what became of them with
- * `rvos segment`. Clients repeat a request, under its idempotency key, until it is answered.
+ * `rvos segment`. Clients repeat a request, under its idempotency key, until it is answered. With `redis`, two workers do the work
+ * and are killed by turns, and the server stays.
  */
 export async function killServerWhileItWorks(options: {
   readonly folder: string;
   readonly jobs: number;
   readonly kills: number;
   readonly seed: number;
+  readonly redis?: string;
   readonly onProgress?: (line: string) => void;
 }): Promise<KilledServerReport> {
-  const { folder, jobs, kills, seed, onProgress } = options;
+  const { folder, jobs, kills, seed, redis, onProgress } = options;
   const random = seededRandom(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
   const kinds = await makeKinds(folder);
@@ -61,8 +63,11 @@ export async function killServerWhileItWorks(options: {
   for (const kind of kinds) if (kind.start === undefined) expected.set(kind, await segmented(folder, kind));
 
   const data = join(folder, 'data');
-  const start = () => serve(data, '--jobs', '4', '--max-queue', String(jobs), '--quiet');
+  const front = redis === undefined ? [] : ['--redis', redis];
+  const start = () => serve(data, '--jobs', '4', '--max-queue', String(jobs), '--quiet', ...front);
   let server = await start();
+  const startWorker = () => work(redis!, data, '--jobs', '4', '--lock', '1');
+  const workers = redis === undefined ? [] : [await startWorker(), await startWorker()];
   const seen = new Map<string, Seen>();
   const wrong: string[] = [];
   const began = performance.now();
@@ -128,10 +133,12 @@ export async function killServerWhileItWorks(options: {
         await sleep(100);
       }
       await sleep(1000 * random());
-      await server.kill('SIGKILL');
+      const worker = workers.shift();
+      await (worker ?? server).kill('SIGKILL');
       killed++;
       onProgress?.(`kill ${killed}: ${seen.size} accepted, ${ended()} ended`);
-      server = await start();
+      if (worker) workers.push(await startWorker());
+      else server = await start();
     }
   };
   const ended = () => [...seen.values()].filter(({ end }) => end !== undefined).length;
@@ -156,7 +163,12 @@ export async function killServerWhileItWorks(options: {
   const results = await readdir(join(data, 'results'));
   if (results.length !== (states.done ?? 0))
     wrong.push(`${results.length} results of ${states.done} jobs that are done`);
-  for (const name of ['work', 'uploads']) {
+  for (const worker of workers) {
+    const code = await worker.kill('SIGTERM');
+    if (code !== 0) wrong.push(`a worker ended with ${code}`);
+  }
+  // What a worker that was killed was writing is removed by a server after hours: it might still live.
+  for (const name of redis === undefined ? ['work', 'uploads'] : ['uploads']) {
     const left = await readdir(join(data, name));
     if (left.length > 0) wrong.push(`left in ${name}: ${left}`);
   }

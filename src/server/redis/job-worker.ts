@@ -124,6 +124,8 @@ export class JobWorker implements AsyncDisposable {
       if (reason === cancelled) return;
       if (reason === shutDown) return await this.#putBack(queued, token);
       if (isBroken(error) && queued.attemptsStarted <= maxStalledCount) {
+        // Else it would be the next to take the job that it puts back.
+        await this.#worker.pause(true);
         this.#break(error as Error);
         return await this.#putBack(queued, token);
       }
