@@ -27,7 +27,7 @@ std::string readWholeFile(const std::string& path, const char* code) {
 
 std::string writeEngine(const EngineFile& engine) {
   std::ostringstream text;
-  text << kMagic << "\nfolder " << engine.folder << "\nprofiles " << engine.profiles << '\n';
+  text << kMagic << "\nprofiles " << engine.profiles << '\n';
   for (const InputRange& range : engine.ranges) {
     text << "range " << range.profile << ' ' << range.input;
     for (const int64_t extent : range.least) text << ' ' << extent;
@@ -39,7 +39,7 @@ std::string writeEngine(const EngineFile& engine) {
     for (const int64_t extent : tensor.shape) text << ' ' << extent;
     text << '\n';
   }
-  text << "graph " << engine.graph.size() << '\n' << engine.graph;
+  text << "weights " << engine.weights.size() << "\ngraph " << engine.graph.size() << '\n' << engine.graph << engine.weights;
   return text.str();
 }
 
@@ -50,13 +50,12 @@ EngineFile readEngine(const std::string& path) {
   std::string line;
   if (!std::getline(text, line) || line != kMagic) throw damaged();
   EngineFile engine;
+  size_t weights = 0;
   while (std::getline(text, line)) {
     std::istringstream words(line);
     std::string key;
     words >> key >> std::ws;
-    if (key == "folder") {
-      std::getline(words, engine.folder);
-    } else if (key == "profiles") {
+    if (key == "profiles") {
       std::getline(words, engine.profiles);
     } else if (key == "range") {
       InputRange range;
@@ -73,12 +72,15 @@ EngineFile readEngine(const std::string& path) {
       tensor.input = mode == "input";
       for (int64_t extent; words >> extent;) tensor.shape.push_back(extent);
       engine.tensors.push_back(tensor);
+    } else if (key == "weights") {
+      words >> weights;
     } else if (key == "graph") {
-      size_t size = 0;
-      words >> size;
+      size_t graph = 0;
+      words >> graph;
       const auto at = static_cast<size_t>(text.tellg());
-      if (bytes.size() - at != size) throw damaged();
-      engine.graph = bytes.substr(at);
+      if (bytes.size() - at != graph + weights) throw damaged();
+      engine.graph = bytes.substr(at, graph);
+      engine.weights = bytes.substr(at + graph);
       return engine;
     } else {
       throw damaged();

@@ -1,10 +1,10 @@
-// "Engines" of the simulated device: a few lines of text, then the ONNX graph itself:
+// "Engines" of the simulated device, whole in themselves as real ones are: a few lines of text, then the ONNX graph and its weights:
 //
 //   rvos simulated engine 1
-//   folder <folder of the graph, where its weights lie>
 //   profiles <JSON of the profiles>
 //   range <profile> <input> <least extents> <largest extents>
 //   tensor <input or output> <type> <name> <extents, −1 for those of the profile>
+//   weights <bytes>
 //   graph <bytes>
 #pragma once
 
@@ -27,11 +27,12 @@ struct InputRange {
 };
 
 struct EngineFile {
-  std::string folder;
   std::string profiles;
   std::vector<InputRange> ranges;
   std::vector<GraphTensor> tensors;
   std::string graph;
+  /// What `weights.bin` beside the graph held; empty if the graph has its weights in itself.
+  std::string weights;
 };
 
 std::string writeEngine(const EngineFile& engine);

@@ -38,7 +38,7 @@ beforeAll(async () => {
   process.env.RVOS_TENSORRT_FLAVOR = 'simulated';
   addon = simulatedAddon();
   addon.load({ infer: '', parser: '' });
-  stages = new OnnxStages(model.path);
+  stages = new OnnxStages();
   addon.setStageRunner(stages.run);
   exact = new CpuBackend({ runtime: 'onnxruntime', model, threads: 2 });
 });
@@ -160,7 +160,7 @@ describe('a segmenter with backend tensorrt', () => {
 
   it('gives the masks of the compact model', async () => {
     const compact = await openModelFolder('compact');
-    const graphs = new OnnxStages(compact.path);
+    const graphs = new OnnxStages();
     const reference = new CpuBackend({ runtime: 'onnxruntime', model: compact, threads: 2 });
     const demo = new URL('../../examples/demo.mp4', import.meta.url).pathname;
     const { sentences: texts } = JSON.parse(readFileSync(demo.replace(/mp4$/, 'json'), 'utf8'));

@@ -31,7 +31,7 @@ beforeAll(async () => {
   process.env.RVOS_ENGINES = join(golden.scratch, 'engines');
   addon = simulatedAddon();
   addon.load({ infer: '', parser: '' });
-  stages = new OnnxStages(golden.model.path);
+  stages = new OnnxStages();
   addon.setStageRunner(stages.run);
   const [device] = addon.devices();
   const { model } = golden;

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { NativeDtype, StageTensor, TensorRtAddon } from '../../src/native/tensorrt-addon.js';
+import type { StageTensor, TensorRtAddon } from '../../src/native/tensorrt-addon.js';
+
+export { OnnxStages } from './onnx-stages.mjs';
 
 /** What the simulated device asks of JavaScript: one run of one stage. */
 export interface StageCall {
@@ -62,61 +62,4 @@ export function simulatedAddon(): SimulatedAddon {
   });
   if (built.status !== 0) throw new Error(`the simulated flavour does not compile: ${built.stderr}`);
   return createRequire(import.meta.url)(simulatedAddonPath) as SimulatedAddon;
-}
-
-/** The ONNX graph inside an engine of the simulated device, and the folder where its weights lie. */
-function openEngine(path: string): { graph: Uint8Array; folder: string } {
-  const bytes = readFileSync(path);
-  let folder = '';
-  for (let at = 0; ; ) {
-    const end = bytes.indexOf(10, at);
-    if (end < 0) throw new Error(`${path} is no engine of the simulated device`);
-    const line = bytes.toString('utf8', at, end);
-    at = end + 1;
-    if (line.startsWith('folder ')) folder = line.slice(7);
-    if (line.startsWith('graph ')) return { graph: new Uint8Array(bytes.subarray(at)), folder };
-  }
-}
-
-/** Runs the ONNX graphs of engines on ONNX Runtime: the network itself, on the simulated device. */
-export class OnnxStages {
-  readonly #sessions = new Map<string, Promise<InferenceSession>>();
-
-  /** `weights`: folder of `weights.bin`, for engines that were moved away from the graph they are made of. */
-  constructor(private readonly weights?: string) {}
-
-  readonly run: StageRunner = async ({ engine, inputs }) => {
-    const session = await this.#session(engine);
-    const feeds: Record<string, Tensor> = {};
-    for (const [name, { dtype, data, shape }] of Object.entries(inputs)) {
-      feeds[name] = new Tensor(dtype, data as Float32Array, shape);
-    }
-    const results = (await session.run(feeds)) as Record<string, Tensor>;
-    const outputs: StageOutputs = {};
-    for (const [name, { type, data, dims }] of Object.entries(results)) {
-      outputs[name] = { dtype: type as NativeDtype, shape: dims, data: data as Float32Array };
-    }
-    return outputs;
-  };
-
-  async release(): Promise<void> {
-    for (const session of this.#sessions.values()) await (await session).release();
-    this.#sessions.clear();
-  }
-
-  #session(engine: string): Promise<InferenceSession> {
-    let session = this.#sessions.get(engine);
-    if (!session) {
-      const { graph, folder } = openEngine(engine);
-      const weights = new Uint8Array(readFileSync(join(this.weights ?? folder, 'weights.bin')));
-      session = InferenceSession.create(graph, {
-        intraOpNumThreads: 1,
-        logSeverityLevel: 3,
-        enableMemPattern: false,
-        externalData: [{ path: 'weights.bin', data: weights }],
-      });
-      this.#sessions.set(engine, session);
-    }
-    return session;
-  }
 }

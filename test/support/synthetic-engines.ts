@@ -16,7 +16,7 @@ export async function writeEngine(
   const ranges = profiles.flatMap((profile, i) =>
     Object.entries(profile).map(([input, [least, most]]) => `range ${i} ${input} ${[...least, ...most].join(' ')}`),
   );
-  const lines = ['rvos simulated engine 1', `folder ${folder}`, 'profiles []', ...ranges];
+  const lines = ['rvos simulated engine 1', 'profiles []', ...ranges];
   const text = [...lines, ...tensors.map((tensor) => `tensor ${tensor}`), 'graph 0'];
   await writeFile(path, `${text.join('\n')}\n`);
   return path;

@@ -100,7 +100,8 @@ EngineFile build(const Build& build, const std::atomic<bool>& cancelled, const s
   engine.graph = readWholeFile(build.graph, code::kBadGraph);
   engine.tensors = readSignature(engine.graph);
   const size_t slash = build.graph.rfind('/');
-  engine.folder = slash == std::string::npos ? "." : build.graph.substr(0, slash);
+  const std::string weights = (slash == std::string::npos ? "." : build.graph.substr(0, slash)) + "/weights.bin";
+  if (std::ifstream(weights).is_open()) engine.weights = readWholeFile(weights, code::kBadGraph);
   engine.profiles = build.profiles;
   engine.ranges = build.ranges;
   checkRanges(engine);
