@@ -18,11 +18,11 @@ target_compile_definitions(rvos_simulated PRIVATE RVOS_SIMULATED=1)
 target_link_libraries(rvos_simulated PRIVATE rvos_kernels rvos_napi Threads::Threads)
 rvos_place_addon(rvos_simulated simulated)
 
-rvos_kernel_selftest(
+rvos_selftests(
   "${RVOS_NATIVE}/simulated/device_memory.cc" "${RVOS_NATIVE}/simulated/kernels.cc"
   "${RVOS_NATIVE}/simulated/runtime_memory.cc" "${RVOS_NATIVE}/simulated/runtime_streams.cc"
   "${RVOS_NATIVE}/simulated/streams.cc")
-if(TARGET rvos_kernel_selftest)
-  target_include_directories(rvos_kernel_selftest BEFORE PRIVATE "${RVOS_NATIVE}/simulated" "${RVOS_NATIVE}/simulated/include")
-  target_compile_definitions(rvos_kernel_selftest PRIVATE RVOS_SIMULATED=1)
-endif()
+foreach(target IN LISTS RVOS_SELFTESTS)
+  target_include_directories(${target} BEFORE PRIVATE "${RVOS_NATIVE}/simulated" "${RVOS_NATIVE}/simulated/include")
+  target_compile_definitions(${target} PRIVATE RVOS_SIMULATED=1)
+endforeach()

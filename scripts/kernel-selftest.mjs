@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// `npm run test:kernels`: the kernels against their CPU twins on the GPU that is present, by a program that needs a driver and
-// nothing else (native/selftest), then its small cases under each tool of compute-sanitizer, if that is there. Results are on
-// standard output, one JSON object a line; what is said for people is on standard error.
+// `npm run test:kernels`: the kernels against their CPU twins on the GPU that is present, and the window pipeline with plain
+// stages, by two programs that need a driver and nothing else (native/selftest), then the kernels' small cases under each tool
+// of compute-sanitizer, if that is there. Results are on standard output, one JSON object a line; what is said for people is
+// on standard error.
 //
 //   node scripts/kernel-selftest.mjs [--device 0] [--short] [--no-sanitizer] [--simulated]
 //
@@ -28,17 +29,19 @@ export function computeSanitizer() {
 /** Counts of runs that passed and failed: the program's own, and one under each tool. Throws SetupError without the program. */
 export function kernelSelftest({ device = 0, quick = false, sanitize = true, simulated = false, say }) {
   const build = simulated ? 'cmake-simulated' : 'cmake-tensorrt';
-  const program = join(root, 'build', build, 'selftest', 'kernel-selftest');
-  if (!existsSync(program)) {
+  const [program, pipeline] = ['kernel-selftest', 'pipeline-selftest'].map((name) =>
+    join(root, 'build', build, 'selftest', name),
+  );
+  if (!existsSync(program) || !existsSync(pipeline)) {
     const flavors = simulated ? ' -- --flavors simulated' : '';
-    throw new SetupError(
-      `the kernels' self-test is not built. Run npm run setup:native${flavors} in a checkout on Linux.`,
-    );
+    throw new SetupError(`the self-tests are not built. Run npm run setup:native${flavors} in a checkout on Linux.`);
   }
   const run = (command, args) => spawnSync(command, args, { cwd: root, stdio: ['ignore', 1, 2] }).status;
   const common = ['--device', String(device)];
   const statuses = [run(program, [...common, ...(quick ? ['--short'] : [])])];
   say(`kernels against their CPU twins: ${statuses[0] === 0 ? 'equal' : `failed (exit code ${statuses[0]})`}`);
+  statuses.push(run(pipeline, [...common, ...(quick ? ['--short'] : [])]));
+  say(`the pipeline with plain stages: ${statuses[1] === 0 ? 'equal' : `failed (exit code ${statuses[1]})`}`);
   if (sanitize && !simulated) {
     const sanitizer = computeSanitizer();
     if (!sanitizer) say('compute-sanitizer was not found (PATH, CUDA_HOME, COMPUTE_SANITIZER): not run under it');

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "mask_head_job.h"
+#include "noise.h"
 #include "preprocess_job.h"
 #include "tensorrt/device/event.h"
 #include "tensorrt/device/stream.h"
@@ -32,6 +33,8 @@
 namespace {
 
 using namespace rvos;
+using selftest::noiseBytes;
+using selftest::noiseFloats;
 using tensorrt::cuda::check;
 using tensorrt::cuda::DeviceBuffer;
 using tensorrt::cuda::Event;
@@ -48,36 +51,6 @@ struct Options {
   int runs = 20;
   bool spoil = false;
 };
-
-/// The same numbers on every machine.
-class Noise {
- public:
-  explicit Noise(uint32_t seed) : state_(seed * 2654435761u + 1) {}
-  uint32_t next() {
-    state_ ^= state_ << 13;
-    state_ ^= state_ >> 17;
-    return state_ ^= state_ << 5;
-  }
-  /// In [-2, 2).
-  float level() { return static_cast<float>(next() >> 8) / 4194304.0f - 2.0f; }
-
- private:
-  uint32_t state_;
-};
-
-std::vector<uint8_t> noiseBytes(size_t count, uint32_t seed) {
-  Noise noise(seed);
-  std::vector<uint8_t> bytes(count);
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(noise.next() >> 24);
-  return bytes;
-}
-
-std::vector<float> noiseFloats(size_t count, uint32_t seed) {
-  Noise noise(seed);
-  std::vector<float> values(count);
-  for (float& value : values) value = noise.level();
-  return values;
-}
 
 /// Device memory with these bytes in it.
 class Uploaded {
