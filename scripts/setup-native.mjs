@@ -10,6 +10,7 @@
 // --tensorrt DIR          TensorRT; else TENSORRT_ROOT and the usual places
 // --tensorrt-rtx DIR      TensorRT-RTX; else TENSORRT_RTX_ROOT and the usual places
 // --flavors a,b           only these of tensorrt, tensorrt-rtx, simulated (for tests); they must be there
+// --headers-only          with --kit: compile for TensorRT though its library is not here; it is looked for when it is opened
 // --check-headers         compile against every set of headers of the kit too, as a check
 // --find                  say what would be used and end; fetches nothing
 // --force                 compile in any case
@@ -56,6 +57,7 @@ function readOptions() {
         tensorrt: text,
         'tensorrt-rtx': text,
         flavors: text,
+        'headers-only': flag,
         'check-headers': flag,
         find: flag,
         force: flag,

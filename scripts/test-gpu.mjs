@@ -3,7 +3,9 @@
 // for the GPU that is present (build/test-gpu), runs the kernels' self-test, test/gpu/*.gpu.ts, then the kernels of whole
 // windows under compute-sanitizer's memcheck and racecheck, if it is there. Without a GPU or TensorRT it says so and fails.
 //
-//   node scripts/test-gpu.mjs [--no-sanitizer]
+//   node scripts/test-gpu.mjs [--no-sanitizer] [--no-kernels]
+//
+// --no-kernels: without the self-test, which npm run test:kernels runs by itself
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +26,8 @@ try {
 } catch (error) {
   exitWith(error);
 }
-const results = [kernelSelftest({ device: device.index, sanitize, say }), tests(), ...(sanitize ? sanitized() : [])];
+const selftest = process.argv.includes('--no-kernels') ? [] : [kernelSelftest({ device: device.index, sanitize, say })];
+const results = [...selftest, tests(), ...(sanitize ? sanitized() : [])];
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);
 process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed\n`);
 process.exit(sum('failed') === 0 ? 0 : 1);

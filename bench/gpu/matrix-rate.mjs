@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { Operators } from '../../dist/model/onnx/operators.js';
 import { median } from './statistics.mjs';
 
-/** FLOP a second of [n,n]·[n,n] in FP16. */
-export async function measureMatrixRate({ addon, device, folder, n, runs = 40 }) {
+/** FLOP a second of [n,n]·[n,n] in FP16. The engine is kept for this library and GPU; another one builds its own. */
+export async function measureMatrixRate({ addon, host, folder, n, runs = 40 }) {
+  const { flavor, libraryVersion, device } = host;
   const square = [n, n];
+  const key = `${flavor}-${libraryVersion}-${device.name}-${n}`.toLowerCase().replace(/[^a-z0-9.]+/g, '-');
   const graph = join(folder, `product-${n}.onnx`);
-  const engine = join(folder, `product-${n}.engine`);
+  const engine = join(folder, `product-${key}.engine`);
   if (!(await stat(engine).catch(() => undefined))) {
     const g = new Operators({ name: 'product', opset: 20, stored: 'fp16', compute: 'fp16', weights: new Map() });
     g.output('y', g.matmul(g.input('a', 'float16', [n, n]), g.input('b', 'float16', [n, n])));

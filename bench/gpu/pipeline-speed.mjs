@@ -16,16 +16,12 @@ export async function openPipeline({ addon, device, model, engines, inFlight }) 
   return { pipeline, limits };
 }
 
-/**
- * Runs `batches` batches of windows of full length. `overlap` frames of each window are those of the one before, so that
- * they are neither uploaded nor preprocessed again; 0: all frames are new.
- */
-export async function measurePipeline({ pipeline, limits }, options) {
-  const { windows, sentences, source, frames, overlap = 0, batches, warmUp = 6 } = options;
+/** Batches of windows of full length, each of new videos' windows: `submit()` queues the next one. */
+function batchesOf({ pipeline, limits }, { windows, sentences, source, frames, overlap = 0 }) {
   const clip = Array.from({ length: frames }, (_, t) => noiseBytes(source.height * source.width * 3, t));
   const text = Float32Array.from({ length: tokens * limits.textFeatures }, (_, i) => Math.sin(i));
   let submitted = 0;
-  const submit = () => {
+  return () => {
     const number = submitted++;
     const shared = number > 0 ? overlap : 0;
     const start = number * (frames - overlap);
@@ -45,11 +41,20 @@ export async function measurePipeline({ pipeline, limits }, options) {
       queries: 'best',
     }).done;
   };
+}
 
-  for (let i = 0; i < warmUp; i++) await submit();
+/**
+ * Runs `batches` batches. `overlap` frames of each window are those of the one before, so that they are neither uploaded nor
+ * preprocessed again; 0: all frames are new.
+ */
+export async function measurePipeline(opened, options) {
+  const { pipeline, limits } = opened;
+  const { windows, frames, overlap = 0, batches, warmUp = 3 } = options;
+  const submit = batchesOf(opened, options);
   const queued = limits.inFlight + 1;
+  // All at once, so that every slot has seen the shapes and captured its graphs.
+  for (let i = 0; i < warmUp; i++) await Promise.all(Array.from({ length: queued }, submit));
   const running = [];
-  const timings = [];
   const started = performance.now();
   let last = started;
   const gaps = [];
@@ -59,7 +64,6 @@ export async function measurePipeline({ pipeline, limits }, options) {
     const now = performance.now();
     gaps.push(now - last);
     last = now;
-    timings.push(pipeline.lastTimings);
   }
   const seconds = (performance.now() - started) / 1000;
   for (let stream = 0; stream < windows; stream++) pipeline.forget(stream);
@@ -68,9 +72,20 @@ export async function measurePipeline({ pipeline, limits }, options) {
     millisecondsPerWindow: (seconds * 1000) / (batches * windows),
     medianMillisecondsPerBatch: median(gaps),
     framesPerSecond: (batches * windows * newFrames) / seconds,
-    /** GPU time of one window by stage, milliseconds. */
-    stages: Object.fromEntries(Object.entries(means(timings)).map(([name, value]) => [name, value / windows])),
   };
+}
+
+/** GPU milliseconds of one window by stage, from batches with nothing else under way. */
+export async function measureStages(opened, { runs = 10, ...options }) {
+  const { pipeline } = opened;
+  const submit = batchesOf(opened, options);
+  const timings = [];
+  for (let run = -2; run < runs; run++) {
+    await submit();
+    if (run >= 0) timings.push(pipeline.lastTimings);
+  }
+  for (let stream = 0; stream < options.windows; stream++) pipeline.forget(stream);
+  return Object.fromEntries(Object.entries(means(timings)).map(([name, value]) => [name, value / options.windows]));
 }
 
 /** Milliseconds of a lone window, nothing else under way: what a caller waits. */

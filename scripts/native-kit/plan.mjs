@@ -9,9 +9,10 @@ import { headerVersion, products, systemCuda, systemTensorRt } from './system.mj
 /**
  * Resolves to { cuda?: { root, version, nvcc }, flavors: [{ flavor, infer, parser, include }], lines }: `lines` say what was
  * found, what was not, and what that means. `named`: folders by 'cuda', 'tensorrt', 'tensorrt-rtx'. `only`: flavours that
- * must be there; otherwise those that are found. With `kit` what is missing is fetched.
+ * must be there; otherwise those that are found. With `kit` what is missing is fetched. With `headersOnly` the flavour
+ * `tensorrt` needs no library here: it is compiled with the kit's newest headers, and looks for its library when it is opened.
  */
-export async function makePlan({ named, only, kit, fetch }) {
+export async function makePlan({ named, only, kit, headersOnly, fetch }) {
   const lines = [];
   const wanted = only ?? Object.keys(products);
   const found = Object.fromEntries(
@@ -21,7 +22,7 @@ export async function makePlan({ named, only, kit, fetch }) {
   );
   const flavors = [];
   for (const [flavor, library] of Object.entries(found)) {
-    const usable = library ?? (kit && flavor === 'tensorrt-rtx' ? await rtxOfKit(fetch) : undefined);
+    const usable = library ?? (await withoutLibrary(flavor, { kit, headersOnly, fetch }));
     if (usable)
       flavors.push({ flavor, ...usable, include: usable.include ?? (await headersOfKit(flavor, usable, kit, fetch)) });
     else if (only) throw new SetupError(missing(flavor, kit));
@@ -65,6 +66,15 @@ async function cudaFor(named, kit, fetch) {
   }
   const root = await kitCuda(fetch);
   return { root, version: kitCudaPackages.version, nvcc: join(root, 'bin', 'nvcc') };
+}
+
+/** What a flavour is compiled for whose library is not on this machine. */
+async function withoutLibrary(flavor, { kit, headersOnly, fetch }) {
+  if (kit && flavor === 'tensorrt-rtx') return rtxOfKit(fetch);
+  if (!headersOnly || flavor !== 'tensorrt') return undefined;
+  const { infer, parser } = products.tensorrt;
+  const newest = Math.max(...headerSets().flatMap((set) => (set.flavor === flavor ? [set.major] : [])));
+  return { infer, parser, major: newest };
 }
 
 async function rtxOfKit(fetch) {

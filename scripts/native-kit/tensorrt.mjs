@@ -9,7 +9,7 @@ import { headerSets, makePlan } from './plan.mjs';
 
 /**
  * Options: folders `cuda`, `tensorrt`, `tensorrt-rtx`; `only`: flavours that must be there; `kit`: fetch what is missing;
- * `check-headers`, `find` (only say what would be used), `force`, `yes`; `progress` takes lines, `signal` ends it.
+ * `headers-only`: TensorRT's own library may be elsewhere; `check-headers`, `find` (only say what would be used), `force`, `yes`; `progress` takes lines, `signal` ends it.
  */
 export async function setUpTensorRt({ progress, signal, ...options }) {
   if (process.platform !== 'linux') throw new SetupError('TensorRT is used on Linux only. Use the CPU backend.');
@@ -22,6 +22,7 @@ export async function setUpTensorRt({ progress, signal, ...options }) {
     named: { cuda: options.cuda, tensorrt: options.tensorrt, 'tensorrt-rtx': options['tensorrt-rtx'] },
     only: options.only,
     kit: options.kit,
+    headersOnly: options['headers-only'],
     fetch,
   });
   for (const line of plan.lines) progress(line);

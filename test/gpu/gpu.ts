@@ -16,6 +16,9 @@ import type {
 import type { Size } from '../../src/preprocess/size-rule.js';
 import { enginesFolder } from './models.js';
 
+/** Whether the tests run on the simulated device, in a short form. */
+export const isSimulated = process.env.RVOS_TENSORRT_FLAVOR === 'simulated';
+
 export interface Gpu {
   readonly addon: TensorRtAddon;
   readonly device: NativeDevice;

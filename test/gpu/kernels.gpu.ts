@@ -6,7 +6,7 @@ import type { NativePipeline, PixelFormat } from '../../src/native/tensorrt-addo
 import { fromHalf, toHalf } from '../../src/tensors/float16.js';
 import { shareDifferent } from '../support/bits.js';
 import { noise } from '../support/compare.js';
-import { floatsOf, type Gpu, openGpu, openPipeline } from './gpu.js';
+import { floatsOf, type Gpu, isSimulated, openGpu, openPipeline } from './gpu.js';
 import { caseSizes, openGolden } from './models.js';
 
 /*
@@ -137,7 +137,9 @@ describe('kernels equal their CPU twins bit for bit', () => {
     ['blue first', { format: 'bgr', height: 128, width: 224, pitch: 672 }],
     ['in NV12', { format: 'nv12', height: 180, width: 316, pitch: 320 }],
     ['in NV12 of odd sizes', { format: 'nv12', height: 91, width: 159, pitch: 256, antialias: false }],
-    ['from 4K', { frames: 2, height: 2160, width: 3840, pitch: 11520 }],
+    ...(isSimulated
+      ? []
+      : [['from 4K', { frames: 2, height: 2160, width: 3840, pitch: 11520 }] satisfies [string, Partial<Clip>]]),
     ['one frame', { frames: 1 }],
     ['a long window', { frames: 24, height: 128, width: 224, pitch: 672 }],
     ['a long window that is not full', { frames: 13, height: 128, width: 224, pitch: 672 }],

@@ -82,7 +82,8 @@ describe('workers', () => {
     const source = `
       import { parentPort, workerData } from 'node:worker_threads';
       import { Segmenter } from '${dist}index.js';
-      const segmenter = await Segmenter.open({ ...workerData, backend: 'tensorrt' });
+      const { model, engines, endless } = workerData;
+      const segmenter = await Segmenter.open({ model, engines, backend: 'tensorrt' });
       const frames = Array.from({ length: 60 }, (_, i) => ({ width: 96, height: 64,
         data: Uint8Array.from({ length: 18432 }, (_, k) => (k * 7 + i * 31) & 255) }));
       for (let round = 0; ; round++) {
@@ -91,7 +92,7 @@ describe('workers', () => {
           for (const byte of masks[0].bits) sum = (sum * 31 + byte) >>> 0;
         }
         parentPort.postMessage({ round, sum });
-        if (round === 4 && !workerData.endless) break;
+        if (round === 4 && !endless) break;
       }
       await segmenter.dispose();`;
     const start = (endless: boolean) =>

@@ -6,9 +6,11 @@ import type { ModelFolder } from '../../src/model/model-folder.js';
 import type { SegmentedFrame, WindowScore } from '../../src/results/segmented-frame.js';
 import type { RunOptions } from '../../src/segment-options.js';
 import { Segmenter } from '../../src/segmenter.js';
+import type { RgbFrame } from '../../src/video/frame.js';
 import { recordFigure } from '../support/figures.js';
 import { overlap } from '../support/mask-overlap.js';
 import { goldenPath } from '../support/safetensors.js';
+import { clipFrames } from './clips.js';
 import { type Gpu, openBackend, openGpu } from './gpu.js';
 import { openCompact, openGolden, videoRule } from './models.js';
 
@@ -21,18 +23,20 @@ const demo = new URL('../../examples/demo.mp4', import.meta.url).pathname;
 const demoSentences: string[] = JSON.parse(
   readFileSync(new URL('../../examples/demo.json', import.meta.url), 'utf8'),
 ).sentences;
-const clip = goldenPath('e2e/clip_rgb_lossless.mp4');
+const goldenClip = goldenPath('e2e/clip_rgb_lossless.mp4');
 const clipSentences: string[] = JSON.parse(readFileSync(goldenPath('e2e/e2e.json'), 'utf8')).queries;
 
 describe.each([
-  ['golden', openGolden, clip, clipSentences, videoRule],
+  ['golden', openGolden, goldenClip, clipSentences, videoRule],
   ['compact', openCompact, demo, demoSentences, {}],
 ] as const)('the %s model', (name, openModel, video, sentences, rule) => {
   let model: ModelFolder;
+  let clip: RgbFrame[];
   let fast: TensorRtBackend;
   let exact: CpuBackend;
   beforeAll(async () => {
     model = await openModel();
+    clip = await clipFrames(video);
     fast = openBackend(gpu, model);
     exact = new CpuBackend({ runtime: 'onnxruntime', model });
   });
@@ -42,7 +46,7 @@ describe.each([
   });
 
   async function run(backend: TensorRtBackend | CpuBackend, options: RunOptions = {}) {
-    const stream = Segmenter.around(model, backend).stream(video, sentences, { ...rule, ...options });
+    const stream = Segmenter.around(model, backend).segmentFrames(clip, sentences, { ...rule, ...options });
     const frames: SegmentedFrame[] = [];
     for await (const frame of stream) frames.push(frame);
     const windows: WindowScore[][] = stream.summary().queries.map((query) => [...query.windows]);
