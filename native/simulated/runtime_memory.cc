@@ -1,6 +1,7 @@
 // Memory and the device itself under the names of the CUDA runtime.
 #include <cuda_runtime.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "device_memory.h"
@@ -59,20 +60,45 @@ cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t st
   return sim::enqueue(stream, "fill", [=] { std::memset(sim::resolveDevice(data, bytes).data, value, bytes); });
 }
 
+// GPUs of a machine that has several, all alike and with the same memory; one of them may be broken: it does not even become
+// current. By variables, since rvos asks for devices in a process of its own too.
+namespace {
+
+int numberOf(const char* variable, int otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::atoi(text);
+}
+
+int deviceCount() { return numberOf("RVOS_SIMULATED_GPUS", 1); }
+bool exists(int number) { return number >= 0 && number < deviceCount(); }
+bool isBroken(int number) { return number == numberOf("RVOS_SIMULATED_BROKEN_GPU", -1); }
+/// Cannot even say what it is.
+bool isMute(int number) { return number == numberOf("RVOS_SIMULATED_MUTE_GPU", -1); }
+
+thread_local int current = 0;
+
+}  // namespace
+
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = deviceCount();
   return cudaSuccess;
 }
 
-cudaError_t cudaSetDevice(int number) { return number == 0 ? cudaSuccess : failed(cudaErrorInvalidDevice); }
+cudaError_t cudaSetDevice(int number) {
+  if (!exists(number)) return failed(cudaErrorInvalidDevice);
+  if (isBroken(number) || isMute(number)) return failed(cudaErrorDevicesUnavailable);
+  current = number;
+  return cudaSuccess;
+}
 
 cudaError_t cudaGetDevice(int* number) {
-  *number = 0;
+  *number = current;
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
-  if (number != 0) return failed(cudaErrorInvalidDevice);
+  if (!exists(number)) return failed(cudaErrorInvalidDevice);
+  if (isMute(number)) return failed(cudaErrorDevicesUnavailable);
   *properties = {};
   std::strcpy(properties->name, "simulated device");
   properties->totalGlobalMem = sim::deviceCapacity();
@@ -80,7 +106,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
 }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int number) {
-  if (number != 0) return failed(cudaErrorInvalidDevice);
+  if (!exists(number)) return failed(cudaErrorInvalidDevice);
   switch (attribute) {
     case cudaDevAttrMultiProcessorCount: *value = 1; break;
     case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
@@ -122,8 +148,9 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
     case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
     case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
+    case cudaErrorDevicesUnavailable: return "cudaErrorDevicesUnavailable";
+    default: return "unknown error";
   }
-  return "unknown error";
 }
 
 const char* cudaGetErrorString(cudaError_t error) {
@@ -132,6 +159,7 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
     case cudaErrorLaunchFailure: return "unspecified launch failure";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
+    case cudaErrorDevicesUnavailable: return "CUDA-capable device(s) is/are busy or unavailable";
     default: return "the call failed";
   }
 }

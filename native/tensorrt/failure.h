@@ -25,6 +25,8 @@ inline constexpr const char* kOutOfMemory = "OUT_OF_MEMORY";
 inline constexpr const char* kDiskFull = "DISK_FULL";
 inline constexpr const char* kNotWritable = "NOT_WRITABLE";
 inline constexpr const char* kDeviceFailed = "DEVICE_FAILED";
+/// The process has lost the GPU: every further call fails.
+inline constexpr const char* kDeviceLost = "DEVICE_LOST";
 inline constexpr const char* kDisposed = "DISPOSED";
 }  // namespace code
 

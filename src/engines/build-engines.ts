@@ -226,7 +226,8 @@ async function runBuilder(
   profiles: EngineManifest['profiles'],
   { builder, target, timingCache, signal, onProgress }: Workplace,
 ): Promise<EngineBuildReport> {
-  const targets = target.kind === 'ahead-of-time' ? { targets: target.computeCapabilities } : {};
+  const targets =
+    target.kind === 'ahead-of-time' ? { targets: target.computeCapabilities } : { device: target.device.index ?? 0 };
   let cancel: (() => void) | undefined;
   try {
     const task = builder.addon.buildEngine({ graph, output, profiles, timingCache, onProgress, ...targets });

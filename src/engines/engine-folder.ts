@@ -10,7 +10,11 @@ import { type EngineLimits, sizeLabel } from './engine-plan.js';
 
 /** What an engine is built for: the GPU that is present, or compute capabilities (as 86) ahead of time. */
 export type EngineTarget =
-  | { readonly kind: 'device'; readonly device: Pick<NativeDevice, 'name' | 'computeCapability'> }
+  | {
+      readonly kind: 'device';
+      /** `index`: which of the GPUs of this machine; the first if it is left out. */
+      readonly device: Pick<NativeDevice, 'name' | 'computeCapability'> & { readonly index?: number };
+    }
   | { readonly kind: 'ahead-of-time'; readonly computeCapabilities: readonly number[] };
 
 /** Where engines are looked for and built unless somebody says otherwise: `$RVOS_ENGINES`, else `engines` here. */

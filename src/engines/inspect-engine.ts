@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { describeError, RvosError } from '../errors.js';
 import { descriptionFile } from '../model/model-description.js';
 import { loadTensorRt, probeTensorRt, runsHere } from '../native/load-tensorrt.js';
-import type { NativeEngineInspection } from '../native/tensorrt-addon.js';
+import type { NativeDevice, NativeEngineInspection } from '../native/tensorrt-addon.js';
 import { toRvosError } from '../native/tensorrt-errors.js';
 import type { FlavorProbe } from '../native/tensorrt-flavor.js';
 import { flavorName } from '../native/tensorrt-flavor.js';
@@ -39,6 +39,8 @@ export interface EngineFolderInspection {
   readonly path: string;
   readonly engines: readonly ListedEngine[];
 }
+
+type UsableProbe = FlavorProbe & { readonly usable: true };
 
 /** A folder with more engines is not listed to its end. */
 const mostEngines = 1000;
@@ -142,14 +144,21 @@ function differencesHere(manifest: EngineManifest, found: readonly FlavorProbe[]
   const probe = found.find((each) => each.flavor === flavor);
   if (!probe) return [`${flavorName(flavor)} was not looked for`];
   if (!probe.usable) return [probe.error.message];
-  const [gpu] = probe.learnt.devices;
-  const device = gpu && { name: gpu.name, computeCapability: gpu.computeCapability };
+  const device = fittingDevice(manifest, probe);
   const host = { flavor, libraryVersion: probe.learnt.libraryVersion, device: device ?? null };
   const differences = hostDifferences(manifest, host);
   if (device && differences.length === 0 && !runsHere(probe)) {
     differences.push(`${flavorName(flavor)} does not run on ${device.name}`);
   }
   return differences;
+}
+
+/** The first GPU that the engine fits; where it fits none, the first of all, whose differences are told. */
+function fittingDevice(manifest: EngineManifest, { learnt, flavor }: UsableProbe): NativeDevice | undefined {
+  const { devices, libraryVersion } = learnt;
+  return (
+    devices.find((device) => hostDifferences(manifest, { flavor, libraryVersion, device }).length === 0) ?? devices[0]
+  );
 }
 
 async function contentsOf(
@@ -159,8 +168,8 @@ async function contentsOf(
 ): Promise<Pick<EngineInspection, 'contents' | 'problem'>> {
   if (differences.length > 0) return { contents: null, problem: differences.join('; ') };
   try {
-    const { addon } = await loadTensorRt(manifest.tensorrt.flavor);
-    return { contents: await addon.inspectEngine(path), problem: null };
+    const { addon, probe } = await loadTensorRt(manifest.tensorrt.flavor);
+    return { contents: await addon.inspectEngine(path, fittingDevice(manifest, probe)?.index), problem: null };
   } catch (error) {
     const typed = toRvosError(error, { what: path });
     if (!(typed instanceof RvosError) || typed.code === 'BAD_ENGINE') throw typed;

@@ -27,6 +27,8 @@ export type NativeErrorCode =
   | 'NOT_WRITABLE'
   /** A CUDA call failed while running. */
   | 'DEVICE_FAILED'
+  /** The same, with an error that stays (an illegal address, …): this process has lost the GPU, only a new one can use it. */
+  | 'DEVICE_LOST'
   | 'DISPOSED';
 
 export type NativeDtype = 'float32' | 'float16' | 'int32' | 'int64' | 'bool';
@@ -41,13 +43,13 @@ export interface TensorRtAddon {
   readonly cudaVersion: string;
   /** Opens the libraries, once a process; the paths are names for dlopen. Throws LIBRARY_MISSING, LIBRARY_VERSION. */
   load(libraries: { readonly infer: string; readonly parser: string }): { readonly libraryVersion: string };
-  /** GPUs of this machine. Throws NO_DEVICE or DRIVER_TOO_OLD with the reason. */
+  /** GPUs of this machine; one that does not answer hides no other. Throws NO_DEVICE or DRIVER_TOO_OLD with the reason. */
   devices(): NativeDevice[];
   /** Compute capabilities this flavour builds for ahead of time, as `86`; empty where it cannot. */
   aheadOfTimeTargets(): number[];
   buildEngine(build: EngineBuild): EngineBuildTask;
-  /** Deserialises an engine (needs a GPU it fits) and lists what is in it. */
-  inspectEngine(path: string): Promise<NativeEngineInspection>;
+  /** Deserialises an engine on a GPU it fits, by index (default 0), and lists what is in it. */
+  inspectEngine(path: string, device?: number): Promise<NativeEngineInspection>;
   openTextEncoder(options: TextEncoderOptions): Promise<NativeTextEncoder>;
   openPipeline(options: PipelineOptions): Promise<NativePipeline>;
   /** Memory a pipeline takes, worked out from limits alone: needs no GPU. */
@@ -82,7 +84,8 @@ export interface NativeDevice {
   /** `90` for 9.0 */
   readonly computeCapability: number;
   readonly totalBytes: number;
-  readonly freeBytes: number;
+  /** Null where the GPU does not tell. */
+  readonly freeBytes: number | null;
   /** Newest CUDA the driver supports, `13.0`. */
   readonly driverCudaVersion: string;
   readonly multiprocessors: number;
@@ -103,7 +106,9 @@ export interface EngineBuild {
   readonly output: string;
   /** One record of input name → shapes for each optimisation profile; inputs of fixed shape may be left out. */
   readonly profiles: readonly Readonly<Record<string, ShapeRange>>[];
-  /** Compute capabilities to build for ahead of time; left out: the GPU that is present. */
+  /** Index of the GPU to build on and for; left out: the first. */
+  readonly device?: number;
+  /** Compute capabilities to build for ahead of time; left out: the GPU. */
   readonly targets?: readonly number[];
   /** Read if it exists, written when the build succeeds (temporary name + rename). */
   readonly timingCache?: string;

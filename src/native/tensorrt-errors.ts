@@ -42,6 +42,10 @@ const meanings: Record<
     code: 'BACKEND_FAILED',
     hint: 'Open the model again; if it happens again, nvidia-smi and the kernel log say what the GPU reports.',
   },
+  DEVICE_LOST: {
+    code: 'BACKEND_FAILED',
+    hint: 'Only a new process can use the GPU again: start this one anew; if it happens again, nvidia-smi and the kernel log say what the GPU reports.',
+  },
   DISPOSED: { code: 'BACKEND_FAILED', hint: 'It was disposed of: open the model again.' },
 };
 

@@ -49,7 +49,7 @@ describe('an engine that fits this machine', () => {
   it('is opened, and its layers are listed, fused attention named', async () => {
     const open = vi.spyOn(addon, 'inspectEngine').mockResolvedValue(contents);
     const found = (await inspectEngines(built.engines[1]!.path)) as EngineInspection;
-    expect(open).toHaveBeenCalledWith(built.engines[1]!.path);
+    expect(open).toHaveBeenCalledWith(built.engines[1]!.path, 0);
     expect(found).toMatchObject({ kind: 'engine', differences: [], contents, problem: null });
     const text = engineLines(found).join('\n');
     expect(text).toContain('this machine  can run it');

@@ -64,7 +64,7 @@ export async function openPipeline(
 
 /** Bytes of device memory that are free now. */
 export function freeBytes({ addon, device }: Gpu): number {
-  return addon.devices().find(({ index }) => index === device.index)!.freeBytes;
+  return addon.devices().find(({ index }) => index === device.index)!.freeBytes!;
 }
 
 export function floatsOf(tensors: Readonly<Record<string, StageTensor>>, name: string): Float32Array {

@@ -124,7 +124,7 @@ describe('rvos serve --redis and rvos worker', () => {
     const server = await front();
     const { id } = await post(server, short);
     const failed = new RvosError('BACKEND_FAILED', 'the GPU failed', 'Open the model again.', {
-      cause: Object.assign(new Error('an illegal memory access'), { code: 'DEVICE_FAILED' }),
+      cause: Object.assign(new Error('an illegal memory access'), { code: 'DEVICE_LOST' }),
     });
     const backend = new TurnBackend();
     backend.segment = () => Promise.reject(failed);

@@ -12,6 +12,7 @@
 #include "../../tensorrt/building/build_run.h"
 #include "builder.h"
 #include "errors.h"
+#include "fields.h"
 #include "values.h"
 
 namespace rvos::tensorrt {
@@ -24,6 +25,9 @@ EngineBuild readBuild(const Napi::Value& value) {
   build.graph = readString(object.Get("graph"), "buildEngine: graph");
   build.output = readString(object.Get("output"), "buildEngine: output");
   build.profiles = readProfiles(object.Get("profiles"), "buildEngine: profiles");
+  if (!object.Get("device").IsUndefined()) {
+    build.device = static_cast<int>(readWhole(object.Get("device"), "buildEngine: device", 0, 1 << 10));
+  }
   build.targets = readIntegers(object.Get("targets"), "buildEngine: targets");
   build.timingCache = readOptionalString(object.Get("timingCache"), "buildEngine: timingCache");
   build.log = readOptionalString(object.Get("log"), "buildEngine: log");

@@ -19,7 +19,11 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
     entry.Set("name", device.name);
     entry.Set("computeCapability", device.computeCapability);
     entry.Set("totalBytes", static_cast<double>(device.totalBytes));
-    entry.Set("freeBytes", static_cast<double>(device.freeBytes));
+    if (device.freeBytes) {
+      entry.Set("freeBytes", static_cast<double>(*device.freeBytes));
+    } else {
+      entry.Set("freeBytes", env.Null());
+    }
     entry.Set("driverCudaVersion", query.driverCudaVersion);
     entry.Set("multiprocessors", device.multiprocessors);
     list.Set(position++, entry);

@@ -6,6 +6,7 @@
 
 #include "builder.h"
 #include "errors.h"
+#include "fields.h"
 #include "values.h"
 
 namespace rvos::tensorrt {
@@ -28,17 +29,18 @@ Napi::Array layersToJs(Napi::Env env, const std::vector<LayerDescription>& layer
 /// Deletes itself after OnOK or OnError, as every Napi::AsyncWorker.
 class Inspection : public Napi::AsyncWorker {
  public:
-  Inspection(Napi::Env env, std::string path)
+  Inspection(Napi::Env env, std::string path, int device)
       : Napi::AsyncWorker(env, "rvos engine inspection"),
         deferred_(Napi::Promise::Deferred::New(env)),
-        path_(std::move(path)) {}
+        path_(std::move(path)),
+        device_(device) {}
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
  protected:
   void Execute() override {
     try {
-      found_ = tensorrt::inspectEngine(path_);
+      found_ = tensorrt::inspectEngine(path_, device_);
     } catch (...) {
       failure_ = toFailure(std::current_exception(), code::kBadEngine);
     }
@@ -61,6 +63,7 @@ class Inspection : public Napi::AsyncWorker {
  private:
   const Napi::Promise::Deferred deferred_;
   const std::string path_;
+  const int device_;
   EngineInspection found_;
   std::optional<Failure> failure_;
 };
@@ -70,7 +73,10 @@ class Inspection : public Napi::AsyncWorker {
 Napi::Value inspectEngine(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    auto* worker = new Inspection(env, readString(info[0], "inspectEngine: path"));
+    std::string path = readString(info[0], "inspectEngine: path");
+    const Napi::Value device = info[1];
+    const auto index = device.IsUndefined() ? 0 : readWhole(device, "inspectEngine: device", 0, 1 << 10);
+    auto* worker = new Inspection(env, std::move(path), static_cast<int>(index));
     const Napi::Promise promise = worker->promise();
     worker->Queue();
     return promise;

@@ -16,6 +16,7 @@
 #include "../../addon/tensorrt/errors.h"
 #include "../../addon/tensorrt/fields.h"
 #include "../../addon/tensorrt/runtime_state.h"
+#include "../../tensorrt/device/check.h"
 #include "../engine_file.h"
 
 namespace rvos::simulated {
@@ -56,6 +57,7 @@ struct Build {
   std::string output;
   std::string profiles;
   std::vector<InputRange> ranges;
+  int device = 0;
 };
 
 std::vector<int64_t> readExtents(const Fields& range, const char* field) {
@@ -96,6 +98,7 @@ void checkRanges(const EngineFile& engine) {
 
 EngineFile build(const Build& build, const std::atomic<bool>& cancelled, const std::function<void(int)>& report) {
   const auto started = std::chrono::steady_clock::now();
+  tensorrt::cuda::useDevice(build.device);
   EngineFile engine;
   engine.graph = readWholeFile(build.graph, code::kBadGraph);
   engine.tensors = readSignature(engine.graph);
@@ -125,6 +128,7 @@ Napi::Value buildEngine(const Napi::CallbackInfo& info) {
   return tensorrt::guarded(env, [&]() -> Napi::Value {
     const Fields fields(info[0], "buildEngine");
     Build wanted{fields.text("graph"), fields.text("output"), "", readRanges(fields)};
+    if (fields.has("device")) wanted.device = fields.integer("device", 0, 1 << 10);
     wanted.profiles = json(env, "stringify", fields.value("profiles")).As<Napi::String>();
     const auto cancelled = std::make_shared<std::atomic<bool>>(false);
     RuntimeState& state = *tensorrt::environmentState(env).runtime;
@@ -170,6 +174,9 @@ Napi::Value inspectEngine(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto deferred = Napi::Promise::Deferred::New(env);
   try {
+    if (!Napi::Value(info[1]).IsUndefined()) {
+      tensorrt::cuda::useDevice(static_cast<int>(tensorrt::readWhole(info[1], "inspectEngine: device", 0, 1 << 10)));
+    }
     const EngineFile engine = readEngine(info[0].ToString());
     Napi::Object result = Napi::Object::New(env);
     result.Set("tensors", tensorsToJs(env, engine.tensors));

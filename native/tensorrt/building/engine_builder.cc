@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "build_profiles.h"
+#include "device/check.h"
 #include "device/device_query.h"
 #include "failure.h"
 #include "libraries/library.h"
@@ -106,7 +107,10 @@ EngineBuildReport buildEngine(const EngineBuild& build, const std::function<void
   ResidentMemory memory;
   const Library& library = Library::get();
   checkTargets(build.targets);
-  if (build.targets.empty()) requireDevice();  // throws the reason if there is none to build for
+  if (build.targets.empty()) {
+    requireDevice();  // throws the reason if there is none to build for
+    cuda::useDevice(build.device);
+  }
   OutputFile output(build.output);
 
   // Declared before what uses them: they are destroyed after it.

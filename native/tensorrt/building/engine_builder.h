@@ -18,6 +18,8 @@ struct EngineBuild {
   std::string graph;
   std::string output;
   std::vector<Profile> profiles;
+  /// The GPU to build on and for, where no targets are named.
+  int device = 0;
   /// Empty: the GPU that is present.
   std::vector<int> targets;
   /// Empty: none.

@@ -15,7 +15,7 @@ const char* codeOf(cudaError_t status) {
     case cudaErrorNoDevice:
     case cudaErrorInvalidDevice: return code::kNoDevice;
     case cudaErrorInsufficientDriver: return code::kDriverTooOld;
-    default: return code::kDeviceFailed;
+    default: return isSticky(status) ? code::kDeviceLost : code::kDeviceFailed;
   }
 }
 
@@ -25,7 +25,26 @@ void check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
   cudaGetLastError();
   throw Failure(codeOf(status), std::string(call) + ": " + cudaGetErrorString(status) + " (" +
-                                    cudaGetErrorName(status) + ")");
+                                    cudaGetErrorName(status) + ")" +
+                                    (isSticky(status) ? ": this process has lost the GPU" : ""));
+}
+
+bool isSticky(cudaError_t status) noexcept {
+  switch (status) {
+    case cudaErrorECCUncorrectable:
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorContextIsDestroyed:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+    case cudaErrorUnknown: return true;
+    default: return false;
+  }
 }
 
 void settle(cudaError_t status) noexcept {

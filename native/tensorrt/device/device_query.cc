@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 
+#include "check.h"
 #include "failure.h"
 
 namespace rvos::tensorrt {
@@ -37,13 +38,14 @@ Device describe(int index) {
   // Only the current device tells how much is free.
   int current = 0;
   check(cudaGetDevice(&current), what);
-  check(cudaSetDevice(index), "GPU " + std::to_string(index) + " (" + device.name + ") cannot be used");
   std::size_t free = 0;
   std::size_t total = 0;
-  const cudaError_t status = cudaMemGetInfo(&free, &total);
-  check(cudaSetDevice(current), what);
-  check(status, "GPU " + std::to_string(index) + " (" + device.name + ") does not tell its free memory");
-  device.freeBytes = static_cast<std::int64_t>(free);
+  cudaError_t status = cudaSetDevice(index);
+  if (status == cudaSuccess) status = cudaMemGetInfo(&free, &total);
+  if (status == cudaSuccess) device.freeBytes = static_cast<std::int64_t>(free);
+  cuda::settle(status);
+  // The one that was current may be the one that does not answer.
+  cuda::settle(cudaSetDevice(current));
   return device;
 }
 
@@ -84,11 +86,27 @@ Found findDevices() {
 
 void requireDevice() { findDevices(); }
 
+bool hasDevice() {
+  try {
+    findDevices();
+    return true;
+  } catch (const Failure&) {
+    return false;
+  }
+}
+
 DeviceQuery queryDevices() {
   const Found found = findDevices();
   DeviceQuery query;
   query.driverCudaVersion = cudaVersionName(found.driver);
-  for (int index = 0; index < found.count; ++index) query.devices.push_back(describe(index));
+  for (int index = 0; index < found.count; ++index) {
+    try {
+      query.devices.push_back(describe(index));
+    } catch (const Failure& failure) {
+      query.problems.push_back(failure.what());
+    }
+  }
+  if (query.devices.empty()) throw Failure(code::kDeviceFailed, query.problems.front());
   return query;
 }
 

@@ -5,15 +5,17 @@
 #include <utility>
 
 #include "check.h"
+#include "event.h"
 
 namespace rvos::tensorrt::cuda {
 
 class Stream {
  public:
   Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
-  Stream(Stream&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)) {}
+  Stream(Stream&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)), reached_(std::move(other.reached_)) {}
   Stream& operator=(Stream&& other) noexcept {
     std::swap(stream_, other.stream_);
+    reached_ = std::move(other.reached_);
     return *this;
   }
   ~Stream() {
@@ -21,7 +23,11 @@ class Stream {
   }
 
   cudaStream_t get() const { return stream_; }
-  void synchronize() const { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
+  /// Waits for all that is queued. By an event whose waiters sleep: cudaStreamSynchronize would keep a core busy.
+  void synchronize() const {
+    reached_.record(stream_);
+    reached_.wait();
+  }
   /// Waits and swallows what went wrong: memory that queued work uses may be touched or freed afterwards.
   void drain() const noexcept { settle(cudaStreamSynchronize(stream_)); }
 
@@ -44,6 +50,7 @@ class Stream {
   }
 
   cudaStream_t stream_ = nullptr;
+  mutable Event reached_;
 };
 
 }  // namespace rvos::tensorrt::cuda

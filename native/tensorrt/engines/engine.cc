@@ -7,6 +7,7 @@
 
 #include "libraries/compat.h"
 #include "engine_file.h"
+#include "device/check.h"
 #include "failure.h"
 #include "libraries/library.h"
 #include "libraries/logger.h"
@@ -25,9 +26,11 @@ StageType typeOf(nvinfer1::DataType type) {
   }
 }
 
-[[noreturn]] void refuse(const Logger& logger, const char* code, const std::string& what) {
-  const std::string words = logger.errorLine("TensorRT gives no reason");
-  cudaGetLastError();
+/// `mark`: what the logger had before the call that failed.
+[[noreturn]] void refuse(const Logger& logger, std::uint64_t mark, const char* code, const std::string& what) {
+  const std::string words = logger.errorLine("TensorRT gives no reason", mark);
+  const cudaError_t status = cudaGetLastError();
+  if (cuda::isSticky(status)) cuda::check(status, (what + ": " + words).c_str());
   throw Failure(saysOutOfMemory(words) ? code::kOutOfMemory : code, what + ": " + words);
 }
 
@@ -37,32 +40,38 @@ struct Opened {
   std::shared_ptr<Logger> logger;
   std::unique_ptr<nvinfer1::IRuntime> runtime;
   std::unique_ptr<nvinfer1::ICudaEngine> engine;
-  /// Contexts are made one at a time.
+  /// Contexts are made, given their first shape and run for the first time one at a time: TensorRT-RTX compiles kernels then.
   std::mutex making;
 };
 
 class EngineContext final : public StageContext {
  public:
-  EngineContext(std::shared_ptr<Opened> opened, std::unique_ptr<nvinfer1::IExecutionContext> context)
+  EngineContext(std::shared_ptr<Opened> opened, compat::Context context)
       : opened_(std::move(opened)), context_(std::move(context)) {}
 
   void setShape(const char* input, const StageShape& shape) override {
     nvinfer1::Dims dims{};
     dims.nbDims = shape.rank;
     for (int i = 0; i < shape.rank; ++i) dims.d[i] = shape.axes[i];
+    const auto lock = beforeFirstRun();
+    const std::uint64_t mark = opened_->logger->mark();
     if (!context_->setInputShape(input, dims)) {
-      fail(code::kBadEngine, std::string("the engine does not take this shape of ") + input);
+      fail(mark, code::kBadEngine, std::string("the engine does not take this shape of ") + input);
     }
   }
 
   void bind(const char* tensor, void* data) override {
+    const std::uint64_t mark = opened_->logger->mark();
     if (!context_->setTensorAddress(tensor, data)) {
-      fail(code::kBadEngine, std::string("the engine has no tensor ") + tensor);
+      fail(mark, code::kBadEngine, std::string("the engine has no tensor ") + tensor);
     }
   }
 
   void enqueue(cudaStream_t stream) override {
-    if (!context_->enqueueV3(stream)) fail(code::kDeviceFailed, "the engine could not be run");
+    const auto lock = beforeFirstRun();
+    const std::uint64_t mark = opened_->logger->mark();
+    if (!context_->enqueueV3(stream)) fail(mark, code::kDeviceFailed, "the engine could not be run");
+    hasRun_ = true;
   }
 
   bool capturable(cudaStream_t stream) const override {
@@ -70,12 +79,17 @@ class EngineContext final : public StageContext {
   }
 
  private:
-  [[noreturn]] void fail(const char* code, const std::string& what) {
-    refuse(*opened_->logger, code, opened_->path + ": " + what);
+  [[noreturn]] void fail(std::uint64_t mark, const char* code, const std::string& what) {
+    refuse(*opened_->logger, mark, code, opened_->path + ": " + what);
+  }
+
+  std::unique_lock<std::mutex> beforeFirstRun() {
+    return hasRun_ ? std::unique_lock<std::mutex>() : std::unique_lock<std::mutex>(opened_->making);
   }
 
   std::shared_ptr<Opened> opened_;
-  std::unique_ptr<nvinfer1::IExecutionContext> context_;
+  compat::Context context_;
+  bool hasRun_ = false;
 };
 
 class Engine final : public StageEngine {
@@ -106,10 +120,11 @@ class Engine final : public StageEngine {
 
   std::unique_ptr<StageContext> createContext(int profile, Activations activations, cudaStream_t stream) override {
     const std::lock_guard<std::mutex> lock(opened_->making);
-    std::unique_ptr<nvinfer1::IExecutionContext> context = compat::createContext(*opened_->engine);
-    if (!context) refuse(*opened_->logger, code::kOutOfMemory, opened_->path + " gives no execution context");
+    const std::uint64_t mark = opened_->logger->mark();
+    compat::Context context = compat::createContext(*opened_->engine);
+    if (!context) refuse(*opened_->logger, mark, code::kOutOfMemory, opened_->path + " gives no execution context");
     if (!context->setOptimizationProfileAsync(profile, stream)) {
-      refuse(*opened_->logger, code::kBadEngine,
+      refuse(*opened_->logger, mark, code::kBadEngine,
              opened_->path + " cannot take its optimization profile " + std::to_string(profile));
     }
     context->setDeviceMemoryV2(activations.data, static_cast<int64_t>(activations.bytes));

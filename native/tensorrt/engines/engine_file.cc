@@ -44,9 +44,10 @@ std::unique_ptr<nvinfer1::ICudaEngine> openEngineFile(const std::string& path, n
                                                       const Logger& logger) {
   const std::vector<char> bytes = readFile(path);
   refuseByFirstBytes(path, runtime, bytes);
+  const std::uint64_t mark = logger.mark();
   std::unique_ptr<nvinfer1::ICudaEngine> engine(runtime.deserializeCudaEngine(bytes.data(), bytes.size()));
   if (engine) return engine;
-  const std::string reason = logger.errorLine("no reason given");
+  const std::string reason = logger.errorLine("no reason given", mark);
   const char* kind = saysOutOfMemory(reason) ? code::kOutOfMemory : code::kBadEngine;
   throw Failure(kind, path + " cannot be opened: " + reason);
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "device/check.h"
+#include "device/device_query.h"
 #include "engine_file.h"
 #include "libraries/library.h"
 
@@ -36,7 +38,9 @@ std::vector<LayerDescription> describeLayers(const nvinfer1::ICudaEngine& engine
 
 }  // namespace
 
-EngineInspection inspectEngine(const std::string& path) {
+EngineInspection inspectEngine(const std::string& path, int device) {
+  // Without a GPU there is nothing to choose; what is wrong is told by what needs it.
+  if (hasDevice()) cuda::useDevice(device);
   const std::shared_ptr<Logger> logger = Logger::create();
   const std::unique_ptr<nvinfer1::IRuntime> runtime = Library::get().createRuntime(*logger);
   const std::unique_ptr<nvinfer1::ICudaEngine> engine = openEngineFile(path, *runtime, *logger);

@@ -20,8 +20,9 @@ struct EngineInspection {
 };
 
 /// The file must be one the caller has reason to trust (its hash was checked): opening an engine runs code that its bytes
-/// steer. Needs a GPU that the engine fits. Throws BAD_ENGINE, NO_DEVICE, DRIVER_TOO_OLD, OUT_OF_MEMORY and what
+/// steer. `device` is a GPU that the engine fits; an engine that no GPU could open is told
+/// so without one. Throws BAD_ENGINE, NO_DEVICE, DRIVER_TOO_OLD, OUT_OF_MEMORY and what
 /// `Library` throws.
-EngineInspection inspectEngine(const std::string& path);
+EngineInspection inspectEngine(const std::string& path, int device);
 
 }  // namespace rvos::tensorrt

@@ -24,7 +24,14 @@ void StageGraphs::run(const StageKey& key, const MakeContext& make) {
   const auto found =
       std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.key == key; });
   if (found == entries_.end()) {
-    made(key, make).context->enqueue(stream_.get());
+    Entry& entry = made(key, make);
+    try {
+      entry.context->enqueue(stream_.get());
+    } catch (...) {
+      // It has not done once what it does once: next time a new one tries.
+      entries_.pop_front();
+      throw;
+    }
     return;
   }
   entries_.splice(entries_.begin(), entries_, found);

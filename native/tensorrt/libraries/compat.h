@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace rvos::tensorrt::compat {
@@ -150,18 +151,42 @@ inline std::vector<EngineObjection> engineObjections(const nvinfer1::IRuntime& r
 
 // ── running ──
 
+/// An execution context, and what it was made from, which has to live as long.
+class Context {
+ public:
+  Context() = default;
+#if RVOS_TENSORRT_RTX
+  Context(std::unique_ptr<nvinfer1::IRuntimeConfig> config, std::unique_ptr<nvinfer1::IExecutionContext> context)
+      : config_(std::move(config)), context_(std::move(context)) {}
+#else
+  explicit Context(std::unique_ptr<nvinfer1::IExecutionContext> context) : context_(std::move(context)) {}
+#endif
+
+  explicit operator bool() const { return context_ != nullptr; }
+  nvinfer1::IExecutionContext* operator->() const { return context_.get(); }
+  nvinfer1::IExecutionContext& operator*() const { return *context_; }
+
+ private:
+#if RVOS_TENSORRT_RTX
+  /// Declared before the context, so destroyed after it.
+  std::unique_ptr<nvinfer1::IRuntimeConfig> config_;
+#endif
+  std::unique_ptr<nvinfer1::IExecutionContext> context_;
+};
+
 /// An execution context whose activation memory the caller provides; null if there is none to be had. TensorRT-RTX compiles
 /// kernels for the shapes at hand: at once, because what it compiles later would never get into a captured CUDA graph.
-inline std::unique_ptr<nvinfer1::IExecutionContext> createContext(nvinfer1::ICudaEngine& engine) {
+inline Context createContext(nvinfer1::ICudaEngine& engine) {
   constexpr auto kStrategy = nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED;
 #if RVOS_TENSORRT_RTX
-  const std::unique_ptr<nvinfer1::IRuntimeConfig> config(engine.createRuntimeConfig());
-  if (!config) return nullptr;
+  std::unique_ptr<nvinfer1::IRuntimeConfig> config(engine.createRuntimeConfig());
+  if (!config) return {};
   config->setExecutionContextAllocationStrategy(kStrategy);
   config->setDynamicShapesKernelSpecializationStrategy(nvinfer1::DynamicShapesKernelSpecializationStrategy::kEAGER);
-  return std::unique_ptr<nvinfer1::IExecutionContext>(engine.createExecutionContext(config.get()));
+  std::unique_ptr<nvinfer1::IExecutionContext> context(engine.createExecutionContext(config.get()));
+  return {std::move(config), std::move(context)};
 #else
-  return std::unique_ptr<nvinfer1::IExecutionContext>(engine.createExecutionContext(kStrategy));
+  return Context(std::unique_ptr<nvinfer1::IExecutionContext>(engine.createExecutionContext(kStrategy)));
 #endif
 }
 

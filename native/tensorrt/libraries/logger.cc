@@ -50,7 +50,7 @@ void Logger::log(Severity severity, const char* message) noexcept {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (record_.is_open()) record_ << "EEWIV"[std::min(static_cast<int>(severity), 4)] << ' ' << message << '\n';
     if (severity == Severity::kINTERNAL_ERROR || severity == Severity::kERROR) {
-      keep(errors_, oneLine(message));
+      noteError(oneLine(message));
     } else if (severity == Severity::kWARNING) {
       if (std::strstr(message, kKnown) == nullptr) keep(warnings_, oneLine(message));
     } else if (const char* found = std::strstr(message, kScratch)) {
@@ -62,9 +62,30 @@ void Logger::log(Severity severity, const char* message) noexcept {
   }
 }
 
+void Logger::noteError(std::string message) {
+  ++seen_;
+  const auto same = std::find_if(errors_.begin(), errors_.end(), [&](const Noted& noted) { return noted.message == message; });
+  if (same != errors_.end()) {
+    // The same again is the reason of what has failed again.
+    same->number = seen_;
+    std::rotate(same, same + 1, errors_.end());
+    return;
+  }
+  // An engine lives long: the oldest make room.
+  if (errors_.size() >= kMostMessages) errors_.erase(errors_.begin());
+  errors_.push_back({std::move(message), seen_});
+}
+
 std::vector<std::string> Logger::errors() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return errors_;
+  std::vector<std::string> messages;
+  for (const Noted& noted : errors_) messages.push_back(noted.message);
+  return messages;
+}
+
+std::uint64_t Logger::mark() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return seen_;
 }
 
 std::vector<std::string> Logger::warnings() const {
@@ -72,10 +93,12 @@ std::vector<std::string> Logger::warnings() const {
   return warnings_;
 }
 
-std::string Logger::errorLine(const std::string& otherwise) const {
+std::string Logger::errorLine(const std::string& otherwise, std::uint64_t mark) const {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::string line;
-  for (const std::string& error : errors_) line += (line.empty() ? "" : "; ") + error;
+  for (const Noted& noted : errors_) {
+    if (noted.number > mark) line += (line.empty() ? "" : "; ") + noted.message;
+  }
   return line.empty() ? otherwise : line;
 }
 
@@ -94,6 +117,7 @@ bool saysOutOfMemory(const std::string& words) {
 void Logger::clear() {
   const std::lock_guard<std::mutex> lock(mutex_);
   errors_.clear();
+  seen_ = 0;
   warnings_.clear();
   scratchBytes_.reset();
   record_ = std::ofstream();

@@ -28,17 +28,28 @@ class Logger final : public nvinfer1::ILogger {
   std::vector<std::string> errors() const;
   std::vector<std::string> warnings() const;
 
-  /// The errors as one line; `otherwise` if there are none.
-  std::string errorLine(const std::string& otherwise) const;
+  /// How many errors have come so far: what came before a call is not its reason.
+  std::uint64_t mark() const;
+
+  /// The errors that came after `mark` as one line; `otherwise` if there are none.
+  std::string errorLine(const std::string& otherwise, std::uint64_t mark = 0) const;
 
   /// Largest "Max Scratch Memory" that was logged, in bytes.
   std::optional<std::int64_t> scratchBytes() const;
 
  private:
   void clear();
+  /// Under the mutex.
+  void noteError(std::string message);
 
   mutable std::mutex mutex_;
-  std::vector<std::string> errors_;
+  struct Noted {
+    std::string message;
+    /// Which error it was when it came last.
+    std::uint64_t number;
+  };
+  std::vector<Noted> errors_;
+  std::uint64_t seen_ = 0;
   std::vector<std::string> warnings_;
   std::optional<std::int64_t> scratchBytes_;
   std::ofstream record_;

@@ -38,7 +38,11 @@ export async function gpus(probes: readonly FlavorProbe[]): Promise<Finding> {
 }
 
 function deviceLabel({ index, name, computeCapability, totalBytes, freeBytes }: NativeDevice): string {
-  return `${index}: ${name} (${capabilityLabel(computeCapability)}), ${gigabytes(freeBytes)} of ${gigabytes(totalBytes)} free`;
+  const memory =
+    freeBytes === null
+      ? `${gigabytes(totalBytes)}, does not tell how much is free: nvidia-smi says what is wrong with it`
+      : `${gigabytes(freeBytes)} of ${gigabytes(totalBytes)} free`;
+  return `${index}: ${name} (${capabilityLabel(computeCapability)}), ${memory}`;
 }
 
 async function driverVersion(): Promise<string | undefined> {

@@ -93,6 +93,7 @@ export class ServerMetrics {
       async collect() {
         const { addon } = await loadTensorRt();
         for (const { index, totalBytes, freeBytes } of addon.devices()) {
+          if (freeBytes === null) continue;
           this.set({ device: index, use: 'used' }, totalBytes - freeBytes);
           this.set({ device: index, use: 'free' }, freeBytes);
         }

@@ -179,7 +179,7 @@ export class JobWorker implements AsyncDisposable {
 /** The GPU's context is gone: every later call of this process fails too. */
 function isBroken(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && (cause as NodeJS.ErrnoException).code === 'DEVICE_FAILED';
+  return cause instanceof Error && (cause as NodeJS.ErrnoException).code === 'DEVICE_LOST';
 }
 
 function withoutUndefined<T extends object>(options: T): Partial<T> {

@@ -192,7 +192,7 @@ describe('an end', () => {
     const refused = Promise.reject(new Error('no such luck'));
     refused.catch(() => undefined);
     gate = refused;
-    await expect(pipeline.run(batch(0, 8)).done).rejects.toMatchObject({ code: 'DEVICE_FAILED' });
+    await expect(pipeline.run(batch(0, 8)).done).rejects.toMatchObject({ code: 'DEVICE_LOST' });
     gate = Promise.resolve();
     addon.simulatedDevice.recover();
     await expectRight(pipeline);
