@@ -1,9 +1,14 @@
 import { relative, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { StoredEngines } from '../backends/tensorrt/stored-engines.js';
+import { VerifiedEngines, verificationLine } from '../backends/tensorrt/verified-engines.js';
 import { type BuiltEngine, type BuiltEngines, buildEngines } from '../engines/build-engines.js';
-import { type ChosenBuilder, type FlavorChoice, flavorChoices, openBuilder } from '../engines/choose-builder.js';
-import { defaultEnginesFolder, manifestTarget } from '../engines/engine-folder.js';
+import { type FlavorChoice, flavorChoices, type OpenedBuilder, openBuilder } from '../engines/choose-builder.js';
+import { buildCommand, defaultEnginesFolder, enginePaths, manifestTarget } from '../engines/engine-folder.js';
+import { readEngineManifest } from '../engines/engine-manifest.js';
 import { defaultEngineLimits, engineLimits, mostEngineLimits, planSize, sizeLabel } from '../engines/engine-plan.js';
+import { EngineStore } from '../engines/engine-store.js';
+import { recordVerification, skippedVerification } from '../engines/engine-verification.js';
 import { type ModelFolder, openModelFolder } from '../model/model-folder.js';
 import { networkSize, type Size } from '../preprocess/size-rule.js';
 import { buildDisplay } from './build-progress.js';
@@ -21,6 +26,7 @@ interface BuildCommandOptions {
   readonly target?: number[];
   readonly out?: string;
   readonly force?: boolean;
+  readonly verify: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
 }
@@ -66,6 +72,10 @@ export function registerBuild(program: Command): void {
     )
     .option('--out <folder>', 'where engines are kept (default: $RVOS_ENGINES, else engines)')
     .option('--force', 'build engines anew that are there and unchanged')
+    .option(
+      '--no-verify',
+      'do not run a clip through the new engines to compare it with FP32 on the CPU: what TensorRT compiled wrongly would go unnoticed',
+    )
     .option('--quiet', 'no progress')
     .option('--json', 'print what was built as one JSON value')
     .addHelpText(
@@ -82,7 +92,8 @@ Examples:
       const began = performance.now();
       const model = await openModelFolder(options.model, { signal: interruption() });
       const sizes = options.size ?? [defaultSize(model)];
-      const { chosen, built } = await build(model, sizes, options);
+      const { chosen, built: complete } = await build(model, sizes, options);
+      const built = await verify(model, sizes, chosen, complete, options);
       const seconds = (performance.now() - began) / 1000;
       print(
         options.json ? `${JSON.stringify(asJson(model, sizes, chosen, built, seconds))}\n` : asText(built, seconds),
@@ -94,7 +105,7 @@ async function build(
   model: ModelFolder,
   sizes: readonly Size[],
   { windows, sentences, tokens, flavor, target, out, force, quiet }: BuildCommandOptions,
-): Promise<{ chosen: ChosenBuilder; built: BuiltEngines }> {
+): Promise<{ chosen: OpenedBuilder; built: BuiltEngines }> {
   const wanted = Object.entries({ windows, sentences, tokens }).filter(([, value]) => value !== undefined);
   const limits = Object.fromEntries(wanted);
   // What is wrong with the request is said before any library is loaded.
@@ -118,6 +129,46 @@ async function build(
   }
 }
 
+/**
+ * Runs the engines that were built for the GPU that is present, those that nobody has run yet, and writes the outcome into their
+ * manifests. Throws BAD_ENGINE for those that compute something else than the model.
+ */
+async function verify(
+  model: ModelFolder,
+  sizes: readonly Size[],
+  { builder, target, device, addon }: OpenedBuilder,
+  built: BuiltEngines,
+  { out, verify: wanted, quiet }: BuildCommandOptions,
+): Promise<BuiltEngines> {
+  if (target.kind !== 'device' || device === undefined) return built;
+  const say = (line: string) => quiet || process.stderr.write(`${line}\n`);
+  const unverified = built.engines.filter(({ manifest }) => manifest.verified === null);
+  if (!wanted && unverified.length > 0) {
+    await recordVerification(unverified, skippedVerification());
+    say(
+      'not verified (--no-verify): if TensorRT has compiled an engine wrongly, its masks are wrong and nobody is told',
+    );
+  }
+  const root = out === undefined ? defaultEnginesFolder() : resolve(out);
+  const host = { flavor: builder.addon.flavor, libraryVersion: builder.libraryVersion, device };
+  const engines = new VerifiedEngines({
+    ...{ model, addon, device, signal: interruption() },
+    engines: new StoredEngines({ model, store: new EngineStore(root), host }),
+    command: (size) => buildCommand({ model, size, flavor: host.flavor, root }),
+  });
+  for (const size of wanted && unverified.length > 0 ? sizes : []) {
+    say(`verifying ${sizeLabel(size)} against FP32 on the CPU …`);
+    await engines.size(size);
+    const { manifest } = (await new EngineStore(root).findSize(model, size, host)).transformer;
+    if (manifest.verified) say(verificationLine(size, manifest.verified));
+  }
+  const read = built.engines.map(async (engine) => {
+    const { manifest: file } = enginePaths(built.folder, engine.name);
+    return { ...engine, manifest: await readEngineManifest(file, '') };
+  });
+  return { ...built, engines: await Promise.all(read) };
+}
+
 /** What 16:9 frames become by the model's size rule. */
 function defaultSize({ preprocessing }: ModelFolder): Size {
   return networkSize({ height: 1080, width: 1920 }, preprocessing);
@@ -138,7 +189,7 @@ function targetList(text: string): number[] {
 function asJson(
   model: ModelFolder,
   sizes: readonly Size[],
-  { flavor, target, reason }: ChosenBuilder,
+  { flavor, target, reason }: OpenedBuilder,
   { folder, key, engines }: BuiltEngines,
   seconds: number,
 ): unknown {
@@ -153,7 +204,9 @@ function asJson(
     folder,
     engines: engines.map(({ name, path, reused, manifest }) => {
       const { seconds, scratch_bytes, peak_host_bytes, warnings } = manifest.build;
-      return { name, path, reused, bytes: manifest.file.bytes, seconds, scratch_bytes, peak_host_bytes, warnings };
+      const { verified } = manifest;
+      const bytes = manifest.file.bytes;
+      return { name, path, reused, bytes, seconds, scratch_bytes, peak_host_bytes, warnings, verified };
     }),
     seconds,
   };

@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import { capabilityLabel, type EngineManifest } from '../engines/engine-manifest.js';
+import { describeVerification } from '../engines/engine-verification.js';
 import type { EngineFolderInspection, EngineInspection, ListedEngine } from '../engines/inspect-engine.js';
 import { flavorName } from '../native/tensorrt-flavor.js';
 
@@ -16,6 +17,7 @@ export function engineLines({ path, manifest, differences, contents, problem }: 
     `  activations   ${build.scratch_bytes === null ? 'unknown' : `${megabytes(build.scratch_bytes)} on the GPU`}`,
     `  made from     weights ${model.weights_sha256}`,
     `                graph   ${manifest.graph_sha256}`,
+    `  compared      ${manifest.verified ? describeVerification(manifest.verified) : 'not yet: its first opening on a GPU does'}`,
     ...build.warnings.map((warning) => `  warning       ${oneLine(warning)}`),
     `  this machine  ${differences.length === 0 ? 'can run it' : `cannot run it: ${differences.join('; ')}`}`,
     '  tensors',

@@ -90,7 +90,7 @@ export interface BuiltEngines {
 interface WantedEngine {
   readonly planned: PlannedEngine;
   readonly graph: Uint8Array;
-  readonly description: Omit<EngineManifest, 'tensors' | 'build' | 'file'>;
+  readonly description: Omit<EngineManifest, 'tensors' | 'build' | 'file' | 'verified'>;
 }
 
 /**
@@ -211,6 +211,7 @@ async function build({ planned, graph, description }: WantedEngine, place: Workp
       tensors: report.tensors,
       build: buildFacts(report),
       file,
+      verified: null,
     });
     await writeFile(paths.manifest, `${JSON.stringify(manifest, null, 2)}\n`);
     return manifest;

@@ -1,7 +1,7 @@
 import { RvosError } from '../errors.js';
 import { remedies } from '../installation.js';
 import { loadTensorRt, probeTensorRt, runsHere } from '../native/load-tensorrt.js';
-import type { NativeDevice, TensorRtFlavor } from '../native/tensorrt-addon.js';
+import type { NativeDevice, TensorRtAddon, TensorRtFlavor } from '../native/tensorrt-addon.js';
 import { type FlavorProbe, flavorName } from '../native/tensorrt-flavor.js';
 import type { EngineBuilder } from './build-engines.js';
 import type { EngineTarget } from './engine-folder.js';
@@ -25,6 +25,14 @@ export interface ChosenBuilder {
   readonly reason: string;
 }
 
+/** The TensorRT that builds, loaded. */
+export interface OpenedBuilder extends ChosenBuilder {
+  readonly builder: EngineBuilder;
+  readonly addon: TensorRtAddon;
+  /** The GPU that is built for, where that is one of this machine's. */
+  readonly device: NativeDevice | undefined;
+}
+
 type Usable = FlavorProbe & { readonly usable: true };
 
 const setUp = `Run "${remedies.tensorRtKit}"; rvos doctor says what is found.`;
@@ -33,12 +41,13 @@ const setUp = `Run "${remedies.tensorRtKit}"; rvos doctor says what is found.`;
  * Loads the TensorRT that builds what is asked for. Throws `RvosError`: BAD_ARGUMENT (target unknown), ADDON_MISSING,
  * BACKEND_UNAVAILABLE naming the set-up's command.
  */
-export async function openBuilder(
-  request: BuilderRequest,
-): Promise<ChosenBuilder & { readonly builder: EngineBuilder }> {
+export async function openBuilder(request: BuilderRequest): Promise<OpenedBuilder> {
   const chosen = chooseBuilder(await probeTensorRt(), request);
-  const { addon, libraryVersion } = await loadTensorRt(chosen.flavor);
-  return { ...chosen, builder: { addon, libraryVersion } };
+  const { addon, libraryVersion, probe } = await loadTensorRt(chosen.flavor);
+  const { target } = chosen;
+  const device =
+    target.kind === 'device' ? probe.learnt.devices.find(({ index }) => index === target.device.index) : undefined;
+  return { ...chosen, builder: { addon, libraryVersion }, addon, device };
 }
 
 /** The choice alone, made from what was found; same errors. */

@@ -77,6 +77,20 @@ export interface EngineManifest {
     warnings: string[];
   };
   file: { bytes: number; sha256: string };
+  /**
+   * What running it on a GPU showed, against FP32 on the CPU (engine-verification.ts); null: nobody has run it yet, as with
+   * engines built ahead of time, which their first opening verifies. Engines of one size are verified together.
+   */
+  verified: {
+    state: 'passed' | 'refused' | 'skipped';
+    /** ISO 8601. */
+    when: string;
+    device: string | null;
+    driver_cuda: string | null;
+    mask_iou: number | null;
+    score_error: number | null;
+    text_error: number | null;
+  } | null;
 }
 
 /** @internal */
@@ -116,6 +130,19 @@ export const engineManifestSchema = z.object({
     warnings: z.array(z.string().max(2000)).max(50),
   }),
   file: z.object({ bytes, sha256: digest }),
+  // Manifests of earlier versions have none.
+  verified: z
+    .object({
+      state: z.enum(['passed', 'refused', 'skipped']),
+      when: z.iso.datetime(),
+      device: line.nullable(),
+      driver_cuda: line.nullable(),
+      mask_iou: z.number().nullable(),
+      score_error: z.number().nullable(),
+      text_error: z.number().nullable(),
+    })
+    .nullable()
+    .default(null),
 }) satisfies z.ZodType<EngineManifest>;
 
 /**

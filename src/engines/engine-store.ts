@@ -18,7 +18,7 @@ import {
   planTextEncoder,
   sizeLabel,
 } from './engine-plan.js';
-
+import { refusedEngines } from './engine-verification.js';
 import { verifyEngineFile } from './verify-engine.js';
 
 /** An engine whose file is what its manifest says and which fits the machine. */
@@ -179,7 +179,11 @@ async function judge(
     return error.code === 'NOT_FOUND' ? { kind: 'absent' } : { kind: 'wrong', error, differences: 1 };
   }
   const differences = [...hostDifferences(manifest, host), ...sourceDifferences(manifest, expected)];
-  if (differences.length === 0) return { kind: 'fits', engine: { name, path, manifest } };
+  if (differences.length === 0) {
+    const { verified } = manifest;
+    if (verified?.state !== 'refused') return { kind: 'fits', engine: { name, path, manifest } };
+    return { kind: 'wrong', error: refusedEngines(path, verified, hint.replace(/^Build it: /, '')), differences: 1 };
+  }
   const error = new RvosError('BAD_ENGINE', `${path} does not fit: ${differences.join('; ')}`, hint);
   return { kind: 'wrong', error, differences: differences.length };
 }
@@ -194,8 +198,8 @@ async function verified(engine: StoredEngine, hint: string, signal?: AbortSignal
     await new Promise((resolve) => setTimeout(resolve, 200));
     const manifest = await readEngineManifest(engine.path.replace(/\.engine$/, '.json'), hint);
     if (manifest.file.sha256 === engine.manifest.file.sha256) throw error;
-    const { file: _, build: __, ...before } = engine.manifest;
-    const { file, build: ___, ...now } = manifest;
+    const { file: _, build: __, verified: ___, ...before } = engine.manifest;
+    const { file, build: ____, verified: _____, ...now } = manifest;
     if (!isDeepStrictEqual(before, now)) throw error;
     await verifyEngineFile(engine.path, file, hint, signal);
     return { ...engine, manifest };

@@ -1,4 +1,5 @@
 import type { EngineBuildProgress } from '../../engines/build-engines.js';
+import { buildCommand } from '../../engines/engine-folder.js';
 import { EngineStore } from '../../engines/engine-store.js';
 import { RvosError } from '../../errors.js';
 import type { ModelFolder } from '../../model/model-folder.js';
@@ -7,6 +8,7 @@ import type { NativeDevice } from '../../native/tensorrt-addon.js';
 import { type FlavorProbe, flavorName } from '../../native/tensorrt-flavor.js';
 import { TensorRtBackend } from '../tensorrt.js';
 import { StoredEngines } from './stored-engines.js';
+import { VerifiedEngines } from './verified-engines.js';
 
 export interface TensorRtChoice {
   readonly model: ModelFolder;
@@ -75,7 +77,11 @@ async function open(choice: TensorRtChoice, { probe, device }: Usable, orElse?: 
       },
     }),
   });
-  const backend = new TensorRtBackend({ model, addon, device: device.index, engines: source, ending });
+  const verified = new VerifiedEngines({
+    ...{ model, addon, device, engines: source, signal: ending.signal },
+    command: (size) => buildCommand({ model, size, flavor, root: source.root }),
+  });
+  const backend = new TensorRtBackend({ model, addon, device: device.index, engines: verified, ending });
   return { backend, reason: `${flavorName(flavor)} ${libraryVersion} on ${device.name}` };
 }
 

@@ -38,6 +38,11 @@ export class StoredEngines implements EngineSource {
 
   constructor(private readonly options: StoredEnginesOptions) {}
 
+  /** Folder `engines`. */
+  get root(): string {
+    return this.options.store.root;
+  }
+
   textEncoder(): Promise<StoredEngine & { readonly limits: EngineLimits }> {
     const { model, store, host } = this.options;
     return this.#find(() => store.findTextEncoder(model, host, this.#findOptions()), []);

@@ -165,8 +165,16 @@ describe('compiled models', () => {
 });
 
 describe('bf16', () => {
-  it.runIf(processor().bfloat16)('is what the backend says it computes in, and keeps the object query', async () => {
+  const { bfloat16 } = processor();
+
+  const wanted = 'is what the backend says it computes in, and keeps the object query';
+  it(bfloat16 ? wanted : 'is never taken for something else where the processor lacks it', async () => {
     await using bf16 = open({ precision: 'bf16' });
+    if (!bfloat16) {
+      const asked = texts(bf16, 'a red ball').then((text) => bf16.segment(windowOf(1, 0, 12), text, { preprocessing }));
+      await expect(asked).rejects.toThrow(/told to compute in bf16 and took f32/);
+      return;
+    }
     await using fp32 = open();
     expect([bf16.precision, fp32.precision]).toEqual(['bf16', 'fp32']);
     const window = windowOf(1, 0, 12);
