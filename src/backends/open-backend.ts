@@ -1,6 +1,7 @@
 import type { EngineBuildProgress } from '../engines/build-engines.js';
 import { RvosError } from '../errors.js';
 import type { ModelFolder } from '../model/model-folder.js';
+import { hasNvidiaDriver } from '../native/nvidia-driver.js';
 import type { Backend } from './backend.js';
 import { openOnnxRuntimeBackend, openOpenVinoBackend, tryOpenVino } from './cpu/open-cpu.js';
 import { type ComputePrecision, computePrecisions } from './cpu/precision.js';
@@ -78,7 +79,7 @@ async function firstUsable(options: BackendOptions, precision: ComputePrecision)
   if (precision === 'auto') {
     const tried = await tryTensorRt(options);
     if (typeof tried !== 'string') return tried;
-    reasons.push(tried);
+    if (hasNvidiaDriver()) reasons.push(tried);
   }
   const tried = await tryOpenVino(options);
   if (!(tried instanceof RvosError)) return tried;

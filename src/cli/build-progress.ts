@@ -1,5 +1,6 @@
 import { Presets, SingleBar } from 'cli-progress';
 import type { EngineBuildProgress } from '../engines/build-engines.js';
+import { barColumns, isTerminal } from './progress.js';
 
 /** Tells on standard error how far a build of engines is. */
 export interface BuildDisplay {
@@ -16,7 +17,7 @@ const tickInterval = 250;
 /** A bar on a terminal, else a line for each engine and from time to time, or nothing. */
 export function buildDisplay(quiet: boolean): BuildDisplay {
   if (quiet) return { update: () => undefined, stop: () => undefined };
-  return process.stderr.isTTY ? new BuildBar() : new BuildLines();
+  return isTerminal() ? new BuildBar() : new BuildLines();
 }
 
 class BuildBar implements BuildDisplay {
@@ -25,7 +26,7 @@ class BuildBar implements BuildDisplay {
       format: '{engine} ({number}/{count}) {bar} {phase}, {elapsed} s',
       stream: process.stderr,
       hideCursor: true,
-      barsize: 24,
+      barsize: Math.min(24, barColumns(60)),
     },
     Presets.shades_classic,
   );

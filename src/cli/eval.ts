@@ -16,6 +16,7 @@ import { Segmenter } from '../segmenter.js';
 import { buildDisplay } from './build-progress.js';
 import { interruption } from './interruption.js';
 import { integerOption, precisionOption } from './option-values.js';
+import { isTerminal } from './progress.js';
 import { print } from './standard-output.js';
 
 const dataSets = ['a2d-sentences', 'jhmdb-sentences', 'refer-youtube-vos', 'folder'] as const;
@@ -228,7 +229,7 @@ interface EvalProgress {
 
 function progressDisplay(quiet: boolean): { update: (progress: EvalProgress) => void; stop: () => void } {
   if (quiet) return { update: () => undefined, stop: () => undefined };
-  if (!process.stderr.isTTY) {
+  if (!isTerminal()) {
     let last = Date.now();
     const update = ({ done, total, problems }: EvalProgress) => {
       if (Date.now() - last < 5000) return;

@@ -5,6 +5,7 @@ import { type ImportResult, importModel } from '../model/import.js';
 import { maxNetworkSide } from '../preprocess/size-rule.js';
 import { interruption } from './interruption.js';
 import { integerOption, numberOption } from './option-values.js';
+import { isTerminal } from './progress.js';
 import { print } from './standard-output.js';
 
 interface ImportCommandOptions {
@@ -88,7 +89,7 @@ Examples:
 
 async function run(source: string, options: ImportCommandOptions): Promise<ImportResult> {
   const { antialias, quiet, json: _, ...rest } = options;
-  const bar = quiet || !process.stderr.isTTY ? undefined : progressBar();
+  const bar = quiet || !isTerminal() ? undefined : progressBar();
   try {
     return await importModel({
       ...rest,

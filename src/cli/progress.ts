@@ -13,11 +13,25 @@ const lineInterval = 5000;
 
 export function progressDisplay(quiet: boolean): ProgressDisplay {
   if (quiet) return { update: () => undefined, stop: () => undefined };
-  return process.stderr.isTTY ? new ProgressBar() : new ProgressLines();
+  return isTerminal() ? new ProgressBar() : new ProgressLines();
 }
+
+/** Whether standard error is a terminal that a line can be drawn anew on. */
+export function isTerminal(): boolean {
+  return process.stderr.isTTY === true && process.env.TERM !== 'dumb';
+}
+
+/** Columns that the bar has when the line has this much other text. */
+export function barColumns(text: number): number {
+  return Math.max(0, Math.min(40, (process.stderr.columns || 80) - 1 - text));
+}
+
+/** Less than this says nothing. */
+const leastBar = 5;
 
 class ProgressBar implements ProgressDisplay {
   #bar: SingleBar | undefined;
+  #began = performance.now();
 
   update({ frames, totalFrames, windows }: SegmentProgress): void {
     if (totalFrames === null) {
@@ -25,19 +39,36 @@ class ProgressBar implements ProgressDisplay {
       return;
     }
     if (!this.#bar) {
-      const format = 'segmenting {bar} {value}/{total} frames, {eta_formatted} left';
-      this.#bar = new SingleBar({ format, stream: process.stderr, hideCursor: true }, Presets.shades_classic);
-      this.#bar.start(totalFrames, 0);
+      const barsize = barColumns(`segmenting  ${totalFrames}/${totalFrames} frames, 10h59m left`.length);
+      const format = barsize < leastBar ? '{value}/{total}{left}' : 'segmenting {bar} {value}/{total} frames{left}';
+      this.#bar = new SingleBar({ format, barsize, stream: process.stderr, hideCursor: true }, Presets.shades_classic);
+      this.#bar.start(totalFrames, 0, { left: '' });
     }
     // The container's duration is an estimate: the bar never runs over.
     this.#bar.setTotal(Math.max(totalFrames, frames));
-    this.#bar.update(frames);
+    this.#bar.update(frames, { left: this.#left(frames, totalFrames) });
+  }
+
+  /** Known from the first window on. */
+  #left(frames: number, totalFrames: number): string {
+    if (frames === 0 || frames >= totalFrames) return '';
+    const seconds = ((performance.now() - this.#began) / 1000 / frames) * (totalFrames - frames);
+    return `, ${durationLabel(seconds)} left`;
   }
 
   stop(): void {
     if (this.#bar) this.#bar.stop();
     this.#bar = undefined;
   }
+}
+
+/** `45s`, `3m20s`, `1h05m`. */
+export function durationLabel(seconds: number): string {
+  const whole = Math.max(1, Math.round(seconds));
+  const two = (value: number) => String(value).padStart(2, '0');
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${two(whole % 60)}s`;
+  return `${Math.floor(whole / 3600)}h${two(Math.floor((whole % 3600) / 60))}m`;
 }
 
 class ProgressLines implements ProgressDisplay {

@@ -1,13 +1,22 @@
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { ComputePrecision } from '../backends/cpu/precision.js';
 import { type BackendChoice, backendChoices } from '../backends/open-backend.js';
 import { configure } from '../configure.js';
+import { makeFolder } from '../files/make-folder.js';
 import { maxNetworkSide } from '../preprocess/size-rule.js';
 import { checkOutputs } from '../results/check-outputs.js';
 import { drainInto } from '../results/frame-sink.js';
 import { queriesJson, videoJson } from '../results/masks-json.js';
-import { contactSheetOutput, maskedVideoOutput, masksOutput, type OutputOpener } from '../results/outputs.js';
+import {
+  contactSheetOutput,
+  cutOutsOutput,
+  maskedVideoOutput,
+  masksOutput,
+  type OutputOpener,
+} from '../results/outputs.js';
 import type { SegmentSummary } from '../results/segmented-frame.js';
 import { Segmenter } from '../segmenter.js';
 import type { WindowTail } from '../windows.js';
@@ -46,6 +55,9 @@ interface SegmentCommandOptions {
   readonly maskedVideo?: string;
   readonly masks?: string;
   readonly contactSheet?: string;
+  readonly cutOuts?: string;
+  readonly cutOutsFormat: 'png' | 'webm';
+  readonly frameRate?: number;
   readonly threads?: number;
   readonly maxFrameMemory?: string;
   readonly maxSpool?: string;
@@ -117,6 +129,13 @@ export function registerSegment(program: Command): void {
     .option('--masked-video <out.mp4>', 'write the video with the masks painted in')
     .option('--masks <out.json or folder>', 'write the masks: COCO run lengths, or one PNG for each frame and sentence')
     .option('--contact-sheet <out.png>', 'write a picture: frames in columns, sentences in rows')
+    .option('--cut-outs <folder>', 'write each object alone, with alpha: <folder>/<sentence>/<frame>.png, both from 0')
+    .addOption(
+      new Option('--cut-outs-format <kind>', 'png, or webm: <folder>/<sentence>.webm')
+        .choices(['png', 'webm'])
+        .default('png'),
+    )
+    .option('--frame-rate <fps>', 'frames a second of a folder of images (default: 25)', numberOption(0.001, 1000))
     .option('--threads <n>', 'CPU threads (default: all cores)', integerOption(1, 1024))
     .option('--max-spool <size>', 'most bytes kept on disk of a video that comes through a pipe (default: 4GB)')
     .option('--max-frame-memory <size>', 'decoded frames held in memory, as 512MB or 1GiB (default: 512MB)')
@@ -129,7 +148,8 @@ export function registerSegment(program: Command): void {
 Examples:
   rvos segment street.mp4 "the red car" "a man crossing" --masked-video out.mp4
   rvos segment street.mp4 "the red car" --start 2 --end 6 --masks masks.json --json
-  rvos segment frames/ "the dog" --contact-sheet sheet.png --link-windows
+  rvos segment frames/ "the dog" --contact-sheet sheet.png --link-windows --frame-rate 12.5
+  rvos segment dance.mp4 "the dancer" --cut-outs dancer/ --cut-outs-format webm
   ffmpeg -i in.mkv -f matroska - | rvos segment - "the cat" --masks masks/`,
     )
     .action(async (video: string, sentences: string[], options: SegmentCommandOptions) => {
@@ -142,8 +162,9 @@ async function segment(video: string, sentences: readonly string[], options: Seg
   const signal = interruption();
   checkNoEmptySentence(sentences);
   configure({ maxFrameMemory: options.maxFrameMemory });
-  const outputs = wantedOutputs(options);
+  const outputs = wantedOutputs(options, sentences.length);
   // Before the model is opened, or engines are built.
+  await using _ = await cutOutsFolder(options.cutOuts);
   await checkOutputs(
     outputs.map(({ output }) => output),
     video,
@@ -168,6 +189,7 @@ async function segment(video: string, sentences: readonly string[], options: Seg
       ...{ start, end, videoStream, audioStream, deinterlace, maxSpool, allowPrivateUrls, urlProxy },
       standardInput: true,
       ...{ shortSide, longSide, tail, linkWindows, decoder, minScore, signal },
+      imageFrameRate: options.frameRate,
       antialias: antialias === undefined ? undefined : antialias === 'on',
       onProgress: (state) => {
         tellBackend();
@@ -189,8 +211,10 @@ async function segment(video: string, sentences: readonly string[], options: Seg
       precision: computed,
       backend_reason: segmenter.backendReason ?? null,
     };
-    if (options.json) printJson(used, summary, outputs, seconds);
-    else printText(summary, outputs, computed ? `${name}, ${computed}` : name, seconds);
+    const places = writtenPlaces(options);
+    const least = minScore ?? segmenter.model.minScore;
+    if (options.json) printJson(used, summary, places, seconds);
+    else printText(summary, places, { least, backend: computed ? `${name}, ${computed}` : name, seconds });
   } finally {
     building.stop();
     progress.stop();
@@ -198,40 +222,67 @@ async function segment(video: string, sentences: readonly string[], options: Seg
   }
 }
 
-function wantedOutputs({ force, maskedVideo, masks, contactSheet }: SegmentCommandOptions): OutputOpener[] {
+function wantedOutputs(options: SegmentCommandOptions, sentences: number): OutputOpener[] {
+  const { force, maskedVideo, masks, contactSheet, cutOuts, cutOutsFormat } = options;
   const outputs: OutputOpener[] = [];
   if (maskedVideo !== undefined) outputs.push(maskedVideoOutput(maskedVideo, { force }));
   if (masks !== undefined) outputs.push(masksOutput(masks, { force }));
   if (contactSheet !== undefined) outputs.push(contactSheetOutput(contactSheet, { force }));
+  for (let i = 0; cutOuts !== undefined && i < sentences; i++) {
+    outputs.push(cutOutsOutput(i, join(cutOuts, cutOutsFormat === 'webm' ? `${i}.webm` : `${i}`), { force }));
+  }
   return outputs;
+}
+
+/** The folder that holds those of each sentence, made if it is not there; one that was made and stays empty goes again. */
+async function cutOutsFolder(path: string | undefined): Promise<AsyncDisposable> {
+  const made = path !== undefined && !existsSync(path);
+  if (path !== undefined) await makeFolder(path);
+  return {
+    async [Symbol.asyncDispose]() {
+      if (made) await rmdir(path).catch(() => undefined);
+    },
+  };
+}
+
+/** Where the outputs are, by what they are. */
+function writtenPlaces({ maskedVideo, masks, contactSheet, cutOuts }: SegmentCommandOptions): Map<string, string> {
+  const wanted = { 'masked video': maskedVideo, masks, 'contact sheet': contactSheet, 'cut outs': cutOuts };
+  return new Map(Object.entries(wanted).flatMap(([what, path]) => (path === undefined ? [] : [[what, path]])));
 }
 
 function printJson(
   used: Readonly<Record<'model' | 'backend', string> & Record<'precision' | 'backend_reason', string | null>>,
   summary: SegmentSummary,
-  outputs: readonly OutputOpener[],
+  places: ReadonlyMap<string, string>,
   seconds: number,
 ): void {
   const value = {
     ...used,
     video: { source: summary.video.source, ...videoJson(summary) },
     queries: queriesJson(summary),
-    outputs: Object.fromEntries(
-      outputs.map(({ output: { what, path } }) => [what.replaceAll(' ', '_'), resolve(path)]),
-    ),
+    outputs: Object.fromEntries([...places].map(([what, path]) => [what.replaceAll(' ', '_'), resolve(path)])),
     warnings: summary.warnings,
     seconds,
   };
   print(`${JSON.stringify(value)}\n`);
 }
 
-function printText(summary: SegmentSummary, outputs: readonly OutputOpener[], backend: string, seconds: number): void {
-  const lines = summary.queries.map(({ text, score }) => `score ${score.toFixed(3)}  ${oneLine(text)}`);
-  for (const { output } of outputs) lines.push(`${output.what}: ${output.path}`);
+function printText(
+  summary: SegmentSummary,
+  places: ReadonlyMap<string, string>,
+  { least, backend, seconds }: { readonly least: number; readonly backend: string; readonly seconds: number },
+): void {
+  const lines = summary.queries.map(({ text, score, windows }) => {
+    // A window whose score is too low has no masks.
+    const found = windows.some((window) => window.score >= least);
+    return `score ${score.toFixed(3)}${found ? '' : ', nothing found'}  ${oneLine(text)}`;
+  });
+  for (const [what, path] of places) lines.push(`${what.replace('cut outs', 'cut-outs')}: ${path}`);
   lines.push(`${summary.video.frames} frames in ${seconds.toFixed(1)} s (${backend})`);
   print(`${lines.join('\n')}\n`);
-  if (outputs.length === 0) {
-    process.stderr.write('rvos: nothing was written: add --masked-video, --masks or --contact-sheet\n');
+  if (places.size === 0) {
+    process.stderr.write('rvos: nothing was written: add --masked-video, --masks, --contact-sheet or --cut-outs\n');
   }
 }
 

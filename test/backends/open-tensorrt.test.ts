@@ -15,6 +15,9 @@ import type { FlavorProbe } from '../../src/native/tensorrt-flavor.js';
 import { FakeAddon, nativeError } from '../support/fake-tensorrt.js';
 import { openGoldenModel } from '../support/golden-model.js';
 
+// Reasons are told where there is an NVIDIA GPU, which this machine need not have.
+vi.mock('../../src/native/nvidia-driver.js', () => ({ hasNvidiaDriver: () => true }));
+
 const code = (name: string) =>
   expect.objectContaining({ name: name === 'ABORTED' ? 'AbortError' : 'RvosError', code: name });
 const h200: NativeDevice = {

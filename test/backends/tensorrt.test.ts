@@ -19,6 +19,9 @@ import { overlap } from '../support/mask-overlap.js';
 import { bytesOf, goldenPath, readGoldens } from '../support/safetensors.js';
 import { OnnxStages, type SimulatedAddon, simulatedAddon } from '../support/simulated-device.js';
 
+// Reasons are told where there is an NVIDIA GPU, which this machine need not have.
+vi.mock('../../src/native/nvidia-driver.js', () => ({ hasNvidiaDriver: () => true }));
+
 /*
  * The whole way on the simulated device: the addon as it is, its kernels by their CPU twins, the engines' graphs on ONNX
  * Runtime. Beside it the ONNX Runtime backend.

@@ -4,6 +4,7 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { hasNvidiaDriver } from '../../src/native/nvidia-driver.js';
 import { goldenModel } from '../support/golden-model.js';
 import { openVinoLibrary } from '../support/openvino.js';
 import { alive } from '../support/processes.js';
@@ -110,7 +111,9 @@ describe('rvos segment', () => {
     const outputs = ['--masked-video', at('o.mp4'), '--masks', at('o.json'), '--contact-sheet', at('o.png')];
     const { code, stdout, stderr } = await segment(clip, 'a red ball', 'the white car', ...outputs);
     expect(stderr).not.toMatch(/rvos:/);
-    expect(stderr).toMatch(/^backend: onnxruntime \(no TensorRT engines of .* in .*\)$/m);
+    // Nothing about TensorRT where no NVIDIA GPU is.
+    expect(stderr).toMatch(/^backend: onnxruntime \(.*OpenVINO.*\)$/m);
+    if (!hasNvidiaDriver()) expect(stderr).not.toMatch(/TensorRT/);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^score 0\.\d{3} {2}a red ball\nscore 0\.\d{3} {2}the white car\n/);
     for (const name of ['o.mp4', 'o.json', 'o.png']) expect(stdout).toContain(at(name));
@@ -136,7 +139,7 @@ describe('rvos segment', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(JSON.parse(stdout)).toMatchObject({
       backend: 'onnxruntime',
-      backend_reason: expect.stringMatching(/^no TensorRT engines of /),
+      backend_reason: expect.stringMatching(/OpenVINO/),
       video: { width: 96, height: 64, frame_rate: 12, frames: 40 },
       queries: [
         {
@@ -165,11 +168,63 @@ describe('rvos segment', () => {
     ]);
   });
 
-  it('empties masks below the minimum score', async () => {
-    await segment(clip, 'a red ball', '--min-score', '1', '--masks', at('none.json'));
+  it('empties masks below the minimum score, and says that nothing was found', async () => {
+    const { stdout } = await segment(clip, 'a red ball', '--min-score', '1', '--masks', at('none.json'));
+    expect(stdout).toMatch(/^score 0\.\d{3}, nothing found {2}a red ball$/m);
     const { boxes, queries } = JSON.parse(await readFile(at('none.json'), 'utf8'));
     expect(boxes[0]).toEqual(Array(40).fill([0, 0, 0, 0]));
     expect(queries[0].score).toBeGreaterThan(0);
+  });
+
+  it('writes what each sentence means alone, as pictures or as videos', async () => {
+    const words = ['a red ball', 'the white car'];
+    const pictures = await segment(clip, ...words, '--json', '--cut-outs', at('alone'));
+    expect(JSON.parse(pictures.stdout).outputs).toEqual({ cut_outs: at('alone') });
+    const names = Array.from({ length: 40 }, (_, i) => `${String(i).padStart(5, '0')}.png`);
+    for (const sentence of ['0', '1']) expect((await readdir(at(`alone/${sentence}`))).sort()).toEqual(names);
+    const { channels, width, height } = await sharp(at('alone/1/00039.png')).metadata();
+    expect({ channels, width, height }).toEqual({ channels: 4, width: 96, height: 64 });
+
+    const videos = await segment(clip, ...words, '--cut-outs', at('films'), '--cut-outs-format', 'webm');
+    expect(videos.stdout).toMatch(new RegExp(`^cut-outs: ${at('films')}$`, 'm'));
+    expect((await readdir(at('films'))).sort()).toEqual(['0.webm', '1.webm']);
+    // What is there stays without --force.
+    const again = await segment(clip, ...words, '--cut-outs', at('films'), '--cut-outs-format', 'webm');
+    expect({ code: again.code, stdout: again.stdout }).toEqual({ code: 1, stdout: '' });
+    expect(again.stderr).toMatch(/0\.webm.*--force/);
+  });
+
+  it('leaves no folder for cut-outs that did not come about', async () => {
+    const { code } = await segment(at('text.mp4'), 'a red ball', '--cut-outs', at('never'));
+    expect(code).toBe(1);
+    expect(await readdir(scratch)).not.toContain('never');
+    expect((await segment(at('text.mp4'), 'a red ball', '--cut-outs', at('nothing'))).code).toBe(1);
+    expect(await readdir(scratch)).toContain('nothing');
+  });
+
+  it('takes the frame rate of a folder of images', async () => {
+    const { stdout } = await segment(at('images'), 'a red ball', '--json', '--frame-rate', '12.5');
+    expect(JSON.parse(stdout).video).toMatchObject({ frames: 5, frame_rate: 12.5 });
+  });
+
+  it.each([
+    ['100', 'xterm', /segmenting .*█.* frames/],
+    // No room for a bar.
+    ['24', 'xterm', /\d+\/200/],
+    ['100', 'dumb', /^segmenting: \d+ of \d+ frames done/m],
+  ])('shows progress on a terminal of %s columns, TERM=%s', async (columns, term, shown) => {
+    const command = [process.execPath, entry, 'segment', '--model', model, ...small, at('long.mkv'), 'a red ball'];
+    const words = command.map((word) => `'${word}'`).join(' ');
+    const env = { ...process.env, RVOS_KIT: at('no-kit'), TMPDIR: temporary, TERM: term };
+    const args = ['-qec', `stty cols ${columns}; ${words}`, '/dev/null'];
+    const { stdout, code } = await finished(spawn('script', args, { env, stdio: ['ignore', 'pipe', 'pipe'] }));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(shown);
+    expect(stdout).not.toMatch(/\b0s left/);
+    if (term === 'dumb') expect(stdout).not.toContain('\u001b');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal gets
+    const drawn = stdout.split(/[\r\n]|\u001b\[[\d?;]*[A-Za-z]/).filter((line) => /\d+\/\d+/.test(line));
+    for (const line of drawn) expect(line.length).toBeLessThanOrEqual(Number(columns));
   });
 
   it('reads standard input, image folders, single frames, single pixels and 8K', async () => {
