@@ -63,6 +63,8 @@ export {
   type SinkContext,
   type SinkOpener,
 } from './results/frame-sink.js';
+export type { MaskedVideoStyle } from './results/masked-video-style.js';
+export type { OutputTarget } from './results/output-target.js';
 export {
   contactSheetOutput,
   cutOutsOutput,
@@ -72,7 +74,7 @@ export {
   type OutputOptions,
 } from './results/outputs.js';
 export type { OutputBytes, OutputExtent, PlannedOutput } from './results/planned-output.js';
-export type { SegmentResult } from './results/segment-result.js';
+export type { BytesOptions, SaveOptions, SaveProgress, SegmentResult } from './results/segment-result.js';
 export type { SegmentationStream, SegmentProgress } from './results/segmentation-stream.js';
 export type { QuerySummary, SegmentedFrame, SegmentSummary, WindowScore } from './results/segmented-frame.js';
 export type { FrameOptions, MatLike, SuppliedFrame, SuppliedFrames } from './results/supplied-frames.js';
@@ -83,5 +85,6 @@ export { type Versions, version, versions } from './versions.js';
 export type { OpenVideoOptions, RgbFrame, VideoInfo, VideoReader } from './video/frame.js';
 export { openVideo } from './video/open-video.js';
 export { timestamp } from './video/timestamps.js';
+export type { VideoCodec } from './video/video-codec.js';
 export type { VideoBytes, VideoInput } from './video/video-input.js';
 export { type WindowRange, type WindowSchedule, type WindowTail, windowRanges } from './windows.js';

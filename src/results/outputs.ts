@@ -4,6 +4,7 @@ import { ContactSheetSink } from './contact-sheet.js';
 import { CutOutPngSink, CutOutVideoSink, isCutOutName } from './cut-outs.js';
 import type { SinkOpener } from './frame-sink.js';
 import { MaskedVideoSink } from './masked-video.js';
+import type { MaskedVideoStyle } from './masked-video-style.js';
 import { MasksJsonSink } from './masks-json.js';
 import { isMasksName, MasksPngSink } from './masks-png.js';
 import { checkFileEnding, checkFolderEnding } from './output-endings.js';
@@ -21,7 +22,7 @@ export type OutputOpener = SinkOpener & { readonly output: PlannedOutput };
 const block = 4096;
 
 /** MP4 with the masks painted over the frames, captions above, the sound kept. Throws BAD_ARGUMENT for the ending of another format. */
-export function maskedVideoOutput(path: string, options: OutputOptions = {}): OutputOpener {
+export function maskedVideoOutput(path: string, options: OutputOptions & MaskedVideoStyle = {}): OutputOpener {
   const what = 'masked video';
   checkFileEnding(what, path, ['.mp4', '.m4v']);
   const output = fileOutput(what, path, options, (extent) => ({ output: 0.03 * pixels(extent) }));

@@ -1,4 +1,4 @@
-import { argument, checkArgument } from '../arguments.js';
+import { argument, checkArgument, checkOptions, type Expectation } from '../arguments.js';
 import { disposedError, RvosError, throwIfAborted } from '../errors.js';
 import { AtomicFile } from '../files/atomic-output.js';
 import type { Mask } from '../masks/mask.js';
@@ -14,8 +14,10 @@ import { checkOutputs } from './check-outputs.js';
 import { drainInto, type FrameSink, type SinkContext, type SinkOpener } from './frame-sink.js';
 import { decodedReader } from './held-source.js';
 import { MaskSpool } from './mask-spool.js';
+import { type MaskedVideoStyle, maskedVideoStyle } from './masked-video-style.js';
 import { writeMasksJson } from './masks-json.js';
 import { MasksPngSink } from './masks-png.js';
+import { bytesOf, type OutputTarget, outputTarget, writeTo } from './output-target.js';
 import {
   contactSheetOutput,
   cutOutsOutput,
@@ -37,10 +39,27 @@ export interface ResultInput {
   readonly download: KeptDownload;
 }
 
+/** How far an output is: frames written, and how many there are. */
+export interface SaveProgress {
+  readonly frames: number;
+  readonly totalFrames: number;
+}
+
 /** An output of a result takes a signal of its own; the run's does not end it. */
 export interface SaveOptions extends OutputOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Called after each frame. */
+  readonly onProgress?: ((progress: SaveProgress) => void) | undefined;
 }
+
+/** What an output as bytes or into a stream takes: there is nothing to replace. */
+export type BytesOptions = Omit<SaveOptions, 'force'>;
+
+const saveOptions: Record<keyof SaveOptions, Expectation> = {
+  force: argument.flag,
+  signal: argument.signal,
+  onProgress: argument.callback,
+};
 
 /** Keeps the masks of a run until the result is made. */
 class SpoolSink implements FrameSink {
@@ -154,30 +173,76 @@ export class SegmentResult implements AsyncDisposable {
     }
   }
 
-  /** MP4 with the masks painted over the frames, captions above, the sound kept. */
-  async saveMaskedVideo(path: string, options: SaveOptions = {}): Promise<void> {
-    return this.#save(maskedVideoOutput(path, options), options.signal);
+  /**
+   * MP4 with the masks painted over the frames, captions above, the sound kept. To a path, or into a stream, which is ended: an HTTP
+   * response, for example. Throws OUTPUT_EXISTS, OUTPUT_NOT_WRITABLE, DISK_FULL, FFMPEG_FAILED, BAD_ARGUMENT, DISPOSED, ABORTED.
+   */
+  async saveMaskedVideo(target: OutputTarget, options: SaveOptions & MaskedVideoStyle = {}): Promise<void> {
+    this.#checkSave('saveMaskedVideo', target, options, { ...saveOptions, ...maskedVideoStyle });
+    await writeTo(target, 'masked.mp4', options.signal, (path) =>
+      this.#save(maskedVideoOutput(path, options), options),
+    );
   }
 
-  /** PNG: frames in columns, sentences in rows. */
-  async saveContactSheet(path: string, options: SaveOptions = {}): Promise<void> {
-    return this.#save(contactSheetOutput(path, options), options.signal);
+  /** The same as bytes, all in memory: for short videos. */
+  async maskedVideoBytes(options: BytesOptions & MaskedVideoStyle = {}): Promise<Uint8Array> {
+    return bytesOf('masked.mp4', (path) => this.saveMaskedVideo(path, options));
   }
 
-  /** One sentence's object alone: WebM with alpha if the name ends in `.webm`, else a folder of PNGs with alpha. */
-  async saveCutOuts(query: number, path: string, options: SaveOptions = {}): Promise<void> {
+  /** PNG: frames in columns, sentences in rows. To a path or into a stream; errors as those of `saveMaskedVideo`. */
+  async saveContactSheet(target: OutputTarget, options: SaveOptions = {}): Promise<void> {
+    this.#checkSave('saveContactSheet', target, options);
+    await writeTo(target, 'sheet.png', options.signal, (path) =>
+      this.#save(contactSheetOutput(path, options), options),
+    );
+  }
+
+  /** The same as bytes. */
+  async contactSheetBytes(options: BytesOptions = {}): Promise<Uint8Array> {
+    return bytesOf('sheet.png', (path) => this.saveContactSheet(path, options));
+  }
+
+  /**
+   * One sentence's object alone: WebM with alpha if the name ends in `.webm` or the target is a stream, else a folder of PNGs with
+   * alpha. Errors as those of `saveMaskedVideo`.
+   */
+  async saveCutOuts(query: number, target: OutputTarget, options: SaveOptions = {}): Promise<void> {
     this.#checkQuery(query);
-    return this.#save(cutOutsOutput(query, path, options), options.signal);
+    this.#checkSave('saveCutOuts', target, options);
+    await writeTo(target, 'alone.webm', options.signal, (path) =>
+      this.#save(cutOutsOutput(query, path, options), options),
+    );
   }
 
-  /** COCO run lengths if the name ends in `.json`, else a folder `<query>/<frame>.png`. */
-  async saveMasks(path: string, options: SaveOptions = {}): Promise<void> {
-    const { signal } = options;
+  /** One sentence's object alone as a WebM with alpha, in memory. */
+  async cutOutsBytes(query: number, options: BytesOptions = {}): Promise<Uint8Array> {
+    return bytesOf('alone.webm', (path) => this.saveCutOuts(query, path, options));
+  }
+
+  /**
+   * COCO run lengths if the name ends in `.json` or the target is a stream, else a folder `<query>/<frame>.png`. Errors as those of
+   * `saveMaskedVideo`, without those of ffmpeg.
+   */
+  async saveMasks(target: OutputTarget, options: SaveOptions = {}): Promise<void> {
+    this.#checkSave('saveMasks', target, options);
+    await writeTo(target, 'masks.json', options.signal, (path) => this.#saveMasks(path, options));
+  }
+
+  /** The JSON of the masks as bytes. */
+  async masksBytes(options: BytesOptions = {}): Promise<Uint8Array> {
+    return bytesOf('masks.json', (path) => this.saveMasks(path, options));
+  }
+
+  async #saveMasks(path: string, options: SaveOptions): Promise<void> {
+    const { signal, onProgress } = options;
+    const totalFrames = this.times.length;
     await this.#check(masksOutput(path, options).output, signal);
     if (hasEnding(path, '.json')) {
       const output = await AtomicFile.create(path, options);
       try {
-        return await writeMasksJson(output, this.spool, this.summary, signal);
+        await writeMasksJson(output, this.spool, this.summary, signal);
+        onProgress?.({ frames: totalFrames, totalFrames });
+        return;
       } finally {
         await output.abort();
       }
@@ -188,6 +253,7 @@ export class SegmentResult implements AsyncDisposable {
       for await (const masks of this.spool.frameMasks()) {
         throwIfAborted(signal);
         await sink.write({ index: index++, masks });
+        onProgress?.({ frames: index, totalFrames });
       }
       await sink.finish();
     } finally {
@@ -205,6 +271,17 @@ export class SegmentResult implements AsyncDisposable {
     await this.dispose();
   }
 
+  #checkSave(
+    call: string,
+    target: OutputTarget,
+    options: object,
+    known: Readonly<Record<string, Expectation>> = saveOptions,
+  ): void {
+    this.#checkUsable();
+    checkArgument('target', target, outputTarget);
+    checkOptions(call, options, known);
+  }
+
   /** Refuses an output that cannot be written, before there is work to lose. */
   async #check(output: PlannedOutput, signal: AbortSignal | undefined): Promise<void> {
     this.#checkUsable();
@@ -217,7 +294,8 @@ export class SegmentResult implements AsyncDisposable {
   }
 
   /** Decodes the video a second time into one output. */
-  async #save(open: OutputOpener, signal: AbortSignal | undefined): Promise<void> {
+  async #save(open: OutputOpener, { signal, onProgress }: SaveOptions): Promise<void> {
+    const totalFrames = this.times.length;
     await this.#check(open.output, signal);
     const reader = await this.#openAgain(signal);
     let sink: FrameSink | undefined;
@@ -226,6 +304,7 @@ export class SegmentResult implements AsyncDisposable {
       for await (const frame of this.#withMasks(reader)) {
         await sink.write(frame);
         reader.release?.(frame.frame);
+        onProgress?.({ frames: frame.index + 1, totalFrames });
       }
       await sink.finish(this.summary);
     } finally {

@@ -1,10 +1,10 @@
-import { RvosError } from '../errors.js';
 import { type AudioSource, audioArguments } from './audio-arguments.js';
 import { type Caption, captionStrips, stripHeight } from './captions/captions.js';
 import { missingLetters } from './captions/missing-letters.js';
 import { ffmpegAbilities, ffmpegEncoders } from './ffmpeg.js';
 import type { RgbFrame } from './frame.js';
 import type { Ratio } from './sample-aspect.js';
+import { chooseCodec, type VideoCodec } from './video-codec.js';
 import { timeScale, VideoEncoder } from './video-encoder.js';
 
 export interface MaskedVideoOptions {
@@ -19,6 +19,10 @@ export interface MaskedVideoOptions {
   readonly audioFrom?: AudioSource;
   /** Displayed width of a pixel over its height; default square. */
   readonly sampleAspect?: Ratio | undefined;
+  /** Default `h264`. */
+  readonly codec?: VideoCodec | undefined;
+  /** 0…100; default 65. */
+  readonly quality?: number | undefined;
   /** Replace an existing file. */
   readonly force?: boolean;
   readonly signal?: AbortSignal;
@@ -45,7 +49,7 @@ export class MaskedVideoWriter implements AsyncDisposable {
   static async open(path: string, options: MaskedVideoOptions): Promise<MaskedVideoWriter> {
     const { width, height, frameRate, captions, audioFrom, sampleAspect, force, signal } = options;
     const abilities = await ffmpegAbilities();
-    const codec = chooseCodec(await ffmpegEncoders());
+    const codec = chooseCodec(await ffmpegEncoders(), options.codec, options.quality);
     const evenWidth = width + (width % 2);
     const strip = stripHeight(height, captions.length);
     const scale = timeScale(frameRate);
@@ -118,22 +122,4 @@ export class MaskedVideoWriter implements AsyncDisposable {
     }
     return this.#padding;
   }
-}
-
-function chooseCodec(encoders: ReadonlySet<string>): { options: string[]; warnings: string[] } {
-  if (encoders.has('libx264')) {
-    return { options: ['-c:v', 'libx264', '-preset', 'veryfast', '-crf', '18', '-bf', '0'], warnings: [] };
-  }
-  if (encoders.has('libopenh264')) return { options: ['-c:v', 'libopenh264', '-b:v', '6M'], warnings: [] };
-  if (encoders.has('mpeg4')) {
-    return {
-      options: ['-c:v', 'mpeg4', '-q:v', '3'],
-      warnings: ['this ffmpeg has no H.264 encoder: the masked video is MPEG-4 part 2, which browsers do not play'],
-    };
-  }
-  throw new RvosError(
-    'FFMPEG_FAILED',
-    'this ffmpeg can encode neither H.264 nor MPEG-4',
-    'Install a full build of ffmpeg (with libx264).',
-  );
 }
