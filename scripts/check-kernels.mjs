@@ -1,12 +1,11 @@
-// Whether the build has compiled every kernel file, for every GPU that rvos is for, without fusing products and sums.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+// Whether the build has compiled every kernel file, for every GPU that rvos is for, without fusing products and sums, and within
+// the budget of registers and spills.
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { architectures, kernelResources, overBudget, readCommands, workFolder } from './kernel-resources.mjs';
 import { root } from './run.mjs';
 
-const architectures = [75, 80, 86, 89, 90, 100, 120];
-const workFolder = join(root, 'build', 'cmake-tensorrt');
-
-/** One check a kernel file; prints what is wrong. Returns the counts of passed and failed checks. */
+/** One check a kernel file, and one of all their resources; prints what is wrong. Returns the counts of passed and failed checks. */
 export function checkKernels() {
   const commands = readCommands();
   const kernels = readdirSync(join(root, 'native'), { recursive: true })
@@ -19,7 +18,18 @@ export function checkKernels() {
     failed++;
     process.stdout.write(`   ${kernel.slice(root.length + 1)}: ${problems.join(', ')}\n`);
   }
-  return { passed: Math.max(0, kernels.length - failed), failed };
+  const over = resourceProblems(commands);
+  for (const problem of over) process.stdout.write(`   ${problem}\n`);
+  const passed = Math.max(0, kernels.length - failed) + (over.length === 0 ? 1 : 0);
+  return { passed, failed: failed + (over.length === 0 ? 0 : 1) };
+}
+
+function resourceProblems(commands) {
+  try {
+    return overBudget(kernelResources(commands));
+  } catch (error) {
+    return [error.message];
+  }
 }
 
 function problemsOf(entry) {
@@ -32,12 +42,4 @@ function problemsOf(entry) {
   const object = / -o (\S+)/.exec(command)?.[1];
   if (!object || !existsSync(join(workFolder, object))) problems.push('not compiled');
   return problems;
-}
-
-function readCommands() {
-  try {
-    return JSON.parse(readFileSync(join(workFolder, 'compile_commands.json'), 'utf8'));
-  } catch {
-    return [];
-  }
 }

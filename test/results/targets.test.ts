@@ -168,9 +168,12 @@ describe('a masked video', () => {
     expect(() => chooseCodec(new Set())).toThrow(/neither H\.264 nor MPEG-4/);
   });
 
-  it('in HEVC plays as one', async () => {
-    await result.saveMaskedVideo(at('hevc.mp4'), { codec: 'hevc' });
-    const { streams } = await ffprobeJson(at('hevc.mp4'), '-show_streams', '-count_frames', '-select_streams', 'v');
-    expect(streams![0]).toMatchObject({ codec_name: 'hevc', codec_tag_string: 'hvc1', nb_read_frames: '40' });
+  it.each([
+    ['hevc', 'hvc1'],
+    ['av1', 'av01'],
+  ] as const)('in %s has all pictures', async (codec, tag) => {
+    await result.saveMaskedVideo(at('other.mp4'), { codec });
+    const { streams } = await ffprobeJson(at('other.mp4'), '-show_streams', '-count_frames', '-select_streams', 'v');
+    expect(streams![0]).toMatchObject({ codec_name: codec, codec_tag_string: tag, nb_read_frames: '40' });
   });
 });
