@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { hasNvidiaDriver } from '../../src/native/nvidia-driver.js';
 import { goldenModel } from '../support/golden-model.js';
+import { expectSchema } from '../support/json-schema.js';
 import { openVinoLibrary } from '../support/openvino.js';
 import { alive } from '../support/processes.js';
 import { goldenPath } from '../support/safetensors.js';
@@ -118,6 +119,7 @@ describe('rvos segment', () => {
     expect(stdout).toMatch(/^score 0\.\d{3} {2}a red ball\nscore 0\.\d{3} {2}the white car\n/);
     for (const name of ['o.mp4', 'o.json', 'o.png']) expect(stdout).toContain(at(name));
     const json = JSON.parse(await readFile(at('o.json'), 'utf8'));
+    await expectSchema('masks.schema.json', json);
     expect(json.masks.map((masks: unknown[]) => masks.length)).toEqual([40, 40]);
   });
 
@@ -137,6 +139,7 @@ describe('rvos segment', () => {
   it('prints one JSON value and nothing else with --json, and no progress with --quiet', async () => {
     const { code, stdout, stderr } = await segment(clip, 'a red ball', '--json', '--quiet', '--masks', at('p'));
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    await expectSchema('segment.schema.json', JSON.parse(stdout));
     expect(JSON.parse(stdout)).toMatchObject({
       backend: 'onnxruntime',
       backend_reason: expect.stringMatching(/OpenVINO/),
@@ -179,6 +182,7 @@ describe('rvos segment', () => {
   it('writes what each sentence means alone, as pictures or as videos', async () => {
     const words = ['a red ball', 'the white car'];
     const pictures = await segment(clip, ...words, '--json', '--cut-outs', at('alone'));
+    await expectSchema('segment.schema.json', JSON.parse(pictures.stdout));
     expect(JSON.parse(pictures.stdout).outputs).toEqual({ cut_outs: at('alone') });
     const names = Array.from({ length: 40 }, (_, i) => `${String(i).padStart(5, '0')}.png`);
     for (const sentence of ['0', '1']) expect((await readdir(at(`alone/${sentence}`))).sort()).toEqual(names);
