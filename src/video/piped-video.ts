@@ -1,4 +1,5 @@
-import { createReadStream, fstatSync, open as openFile } from 'node:fs';
+import { constants, createReadStream, fstatSync, open as openFile } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
@@ -91,7 +92,12 @@ export function pipeStream(descriptor: number): PipedVideo {
 
 /** A named pipe or a device. Throws NOT_FOUND. */
 export async function openBytes(path: string): Promise<PipedVideo> {
-  const descriptor = await promisify(openFile)(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+  const opened = async () => {
+    // To open a named pipe waits for somebody who writes into it, in a thread that nothing can end, not even the end of the process.
+    const flags = (await stat(path)).isFIFO() ? constants.O_RDONLY | constants.O_NONBLOCK : constants.O_RDONLY;
+    return promisify(openFile)(path, flags);
+  };
+  const descriptor = await opened().catch((cause: NodeJS.ErrnoException) => {
     throw new RvosError('NOT_FOUND', `${path}: cannot be read (${cause.code})`, 'Check the name of the video.', {
       cause,
     });

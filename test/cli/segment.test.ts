@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -229,6 +229,39 @@ describe('rvos segment', () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal gets
     const drawn = stdout.split(/[\r\n]|\u001b\[[\d?;]*[A-Za-z]/).filter((line) => /\d+\/\d+/.test(line));
     for (const line of drawn) expect(line.length).toBeLessThanOrEqual(Number(columns));
+  });
+
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+    ['SIGHUP', 129],
+  ] as const)('a named pipe that nobody writes into is waited for until %s', async (name, code) => {
+    const pipe = at(`pipe-${name}`);
+    execFileSync('mkfifo', [pipe]);
+    const child = start(['segment', '--model', model, ...small, pipe, 'a red ball']);
+    const ended = finished(child);
+    // The model is open by then, and the pipe waited for.
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    expect(child.exitCode).toBeNull();
+    const asked = performance.now();
+    child.kill(name);
+    expect((await ended).code).toBe(code);
+    expect(performance.now() - asked).toBeLessThan(5000);
+  });
+
+  it('a named pipe is read however late somebody writes into it', async () => {
+    const pipe = at('late-pipe');
+    execFileSync('mkfifo', [pipe]);
+    const ended = segment(pipe, 'a red ball', '--json');
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const writer = spawn('sh', ['-c', 'cat "$0" > "$1"', clip, pipe]);
+    const { code, stdout, stderr } = await ended;
+    writer.kill();
+    expect({ code, stderr: stderr.includes('rvos: ') && !stderr.includes('warning') }).toEqual({
+      code: 0,
+      stderr: false,
+    });
+    expect(JSON.parse(stdout).video.frames).toBe(40);
   });
 
   it('reads standard input, image folders, single frames, single pixels and 8K', async () => {
